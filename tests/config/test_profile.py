@@ -1,0 +1,203 @@
+"""The typed config: what it refuses, in which words, and that schema and documentation follow from it."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from distillery.config import document, jobs, profile
+from distillery.config.base import parse, parse_json
+from distillery.config.tracking import Sharing, TrackerTraining
+from distillery.errors import UserError
+
+CONFIG = Path(__file__).resolve().parents[2] / "config"
+PROFILES = ["smoke", "mini", "paper"]
+
+
+@pytest.fixture
+def smoke() -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load((CONFIG / "smoke.yaml").read_text())
+    return copy.deepcopy(content)  # YAML anchors share their objects
+
+
+def changed(config: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    config = json.loads(json.dumps(config))
+    *parents, last = path.split(".")
+    inner = config
+    for name in parents:
+        inner = inner[name]
+    inner[last] = value
+    return config
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_shipped_profiles_are_valid_and_named_as_their_files(name: str) -> None:
+    assert profile.load(CONFIG / f"{name}.yaml").profile == name
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_shipped_profiles_pass_the_json_schema(name: str) -> None:
+    jsonschema.Draft202012Validator.check_schema(profile.schema())
+    jsonschema.validate(yaml.safe_load((CONFIG / f"{name}.yaml").read_text()), profile.schema())
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("seedz", [0]),
+        ("compute.thread", 1),
+        ("tracking.runs.teacher.optimisation.stepps", 1),
+        ("data.otb100.frame", 3),
+        ("seeds", "0"),
+        ("compute.threads", 1.5),
+        ("person_search.identification.batch_norm", "yes"),
+        ("tracking.runs.teacher.optimisation.optimiser", "adam"),
+        ("data.got10k.source", "elsewhere"),
+    ],
+)
+def test_the_schema_refuses_what_the_types_refuse(smoke: dict[str, Any], path: str, value: Any) -> None:
+    config = changed(smoke, path, value)
+    with pytest.raises(UserError):
+        parse(profile.Profile, config, source="here")
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(config, profile.schema())
+
+
+@pytest.mark.parametrize(
+    ("path", "nearest"),
+    [
+        ("seedz", "seeds"),
+        ("compute.thread", "threads"),
+        ("data.otb100.frame", "frames"),
+        ("data.cuhk_sysu.train_image", "train_images"),
+        ("tracking.pair", "pairs"),
+        ("tracking.runs.tsskd.distillation.omga", "omega"),
+        ("tracking.runs.tsskd.distillation.sharing.tresh", "threshold"),
+        # A run may bear the name of a field.
+        ("tracking.runs.teacher.optimisation.stepps", "steps"),
+        ("tracking.architectures.teacher.with", "width"),
+        ("person_search.networks.large.depth", "depths"),
+    ],
+)
+def test_an_unknown_key_is_named_with_the_nearest_valid_one(smoke: dict[str, Any], path: str, nearest: str) -> None:
+    with pytest.raises(UserError) as caught:
+        parse(profile.Profile, changed(smoke, path, 1), source="my.yaml")
+    said = str(caught.value)
+    assert "unknown key" in said
+    assert f"did you mean `{nearest}`" in said
+    assert said.startswith("my.yaml, ")
+    assert path.rsplit(".", 1)[-1] in said
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        ("seeds", [0, 2], "counted, never chosen"),
+        ("seeds", [], "at least 1 item"),
+        ("compute.threads", 0, "greater than or equal to 1"),
+        ("compute.threads", "two", "valid integer"),
+        ("compute.device", "tpu", "'cuda'"),
+        ("profile", "My Profile", "pattern"),
+        ("tracking.runs.tsskd.teacher", "nobody", "needs a teacher run"),
+        ("tracking.runs.tsskd.teacher", None, "go together"),
+        ("tracking.runs.ground_truth.networks", ["dime"], "unknown architecture 'dime'"),
+        ("tracking.runs.tsskd.networks", ["dim"], "at least two networks"),
+        ("tracking.runs.tsskd.distillation.template", 2, "must be odd"),
+        ("person_search.runs.oim_table.table", "other", "unknown table 'other'"),
+        ("person_search.networks.large.stem_blocks", 9, "exceeds"),
+        ("person_search.runs.oim.optimisation.learning_rate", float("inf"), "number"),
+    ],
+)
+def test_a_wrong_value_is_told_in_one_sentence(smoke: dict[str, Any], path: str, value: Any, words: str) -> None:
+    with pytest.raises(UserError) as caught:
+        parse(profile.Profile, changed(smoke, path, value), source="my.yaml")
+    said = str(caught.value)
+    assert words in said
+    assert "my.yaml" in said
+    assert "\n" not in said
+
+
+def test_a_missing_key_is_named(smoke: dict[str, Any]) -> None:
+    del smoke["tracking"]["pairs"]
+    with pytest.raises(UserError, match=r"tracking\.pairs: a required key is missing"):
+        parse(profile.Profile, smoke, source="my.yaml")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"profile: [", "is not valid YAML"),
+        (b"\xff\xfe\x00", "is not valid YAML"),
+        (b"", "my.yaml"),
+        (b"- 1\n", "my.yaml"),
+        (b"profile: !!python/object/apply:os.system ['true']\n", "is not valid YAML"),
+        (b"profile: 2026-01-01\n", "my.yaml"),
+    ],
+)
+def test_a_broken_file_is_told_in_one_sentence(tmp_path: Path, content: bytes, words: str) -> None:
+    (tmp_path / "my.yaml").write_bytes(content)
+    with pytest.raises(UserError, match=r"my\.yaml") as caught:
+        profile.load(tmp_path / "my.yaml")
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_told_in_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"none\.yaml: does not exist"):
+        profile.load(tmp_path / "none.yaml")
+
+
+def test_parameters_of_a_job_survive_the_command_line() -> None:
+    mini = profile.load(CONFIG / "mini.yaml")
+    plain = jobs.tracker_training(mini, "tsskd", 2)
+    parsed = parse_json(TrackerTraining, json.dumps(plain))
+    assert parsed.model_dump(mode="json") == plain
+    assert parsed.distillation is not None
+    assert isinstance(parsed.distillation.sharing, Sharing)
+    with pytest.raises(UserError, match="--params"):
+        parse_json(TrackerTraining, "{")
+
+
+def test_a_job_gets_its_own_parameters_and_nothing_of_the_others() -> None:
+    mini = profile.load(CONFIG / "mini.yaml")
+    ground_truth = jobs.tracker_training(mini, "ground_truth", 0)
+    assert list(ground_truth["architectures"]) == ["dim"]
+    assert ground_truth["distillation"] is None
+    text = json.dumps(jobs.search_training(mini, "small", "oim", 0))
+    assert "reid_teacher" not in text
+    assert "architectures" not in text
+    oim, table = (jobs.search_training(mini, "small", run, 0) for run in ("oim", "oim_table"))
+    assert oim == table, "with and without a table differ by the table alone"
+
+
+def _sections(model: type[BaseModel], seen: set[type[BaseModel]]) -> Iterator[type[BaseModel]]:
+    for section, _ in [(model, "")] + [
+        pair for field in model.model_fields.values() for pair in document._inner(field.annotation)
+    ]:
+        if section not in seen:
+            seen.add(section)
+            yield section
+            yield from _sections(section, seen)
+
+
+def test_every_key_is_documented() -> None:
+    sections = list(_sections(profile.Profile, set()))
+    assert len(sections) > 20
+    for section in sections:
+        assert section.__doc__
+        for name, field in section.model_fields.items():
+            assert field.description, f"{section.__name__}.{name}"
+
+
+def test_the_documentation_is_up_to_date() -> None:
+    written = (CONFIG.parent / "docs" / "config.md").read_text(encoding="utf-8")
+    assert written == document.markdown(), "run `python -m distillery.config.document docs/config.md`"
