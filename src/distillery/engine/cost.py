@@ -1,0 +1,56 @@
+"""What a network costs: operations counted by torch, time as a median of repeated calls."""
+
+from __future__ import annotations
+
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+CONVENTION = (
+    "batch 1, float32; milliseconds are the median over repeated calls of the whole step from image to answer, "
+    "image decoding excluded; one MAC is two floating-point operations"
+)
+
+
+def operations(call: Callable[[], Any]) -> int:
+    """Multiply-accumulates of one call (convolutions and matrix products), on the CPU or a GPU."""
+    with FlopCounterMode(display=False) as counter:
+        call()
+    return int(counter.get_total_flops()) // 2
+
+
+def milliseconds(call: Callable[[], Any], *, repeats: int = 30, warmup: int = 3) -> float:
+    """Median time of one call in milliseconds, waiting for the GPU where there is one."""
+    wait: Callable[[], None] = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
+    times = []
+    for index in range(warmup + repeats):
+        wait()
+        began = time.perf_counter()
+        call()
+        wait()
+        if index >= warmup:
+            times.append(1e3 * (time.perf_counter() - began))
+    return statistics.median(times)
+
+
+def machine() -> dict[str, Any]:
+    """Where it was measured."""
+    return {
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "processor": _processor(),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+    }
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as stream:
+            return next(line.split(":", 1)[1].strip() for line in stream if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()

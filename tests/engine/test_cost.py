@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+import torch
+from torch import nn
+
+from distillery.engine import cost
+
+
+def test_operations_of_a_convolution_and_a_matrix_product() -> None:
+    convolution = nn.Conv2d(4, 8, 3, groups=2)
+    image = torch.zeros(1, 4, 10, 10)
+    # 8x8 positions, 8 filters, 3x3 kernel, 2 channels of a group.
+    assert cost.operations(lambda: convolution(image)) == 8 * 8 * 8 * 9 * 2
+    assert cost.operations(lambda: torch.zeros(2, 3) @ torch.zeros(3, 5)) == 2 * 3 * 5
+    assert cost.operations(lambda: None) == 0
+
+
+def test_milliseconds_is_the_median_without_the_warm_up() -> None:
+    # Warm-up calls are slow, and one outlier comes later: neither shows in a median.
+    naps = iter([0.05, 0.05, 0.002, 0.002, 0.002, 0.04, 0.002])
+    found = cost.milliseconds(lambda: time.sleep(next(naps)), repeats=5, warmup=2)
+    assert 2 <= found < 30
+    with pytest.raises(StopIteration):
+        next(naps)
+
+
+def test_the_machine_is_described() -> None:
+    machine = cost.machine()
+    assert set(machine) == {"device", "processor", "threads", "torch"}
+    assert machine["torch"] == torch.__version__
+    assert machine["processor"]
