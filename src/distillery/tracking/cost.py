@@ -1,0 +1,30 @@
+"""Cost of a tracker: what one frame takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from distillery.config.tracking import TrackerInference
+from distillery.config.training import Compute
+from distillery.engine import cost
+from distillery.engine.randomness import numpy_generator
+from distillery.tracking.tracker import from_checkpoint
+
+
+def measure(checkpoint: Path, compute: Compute) -> dict[str, Any]:
+    """Operations and time of one `update` with the published settings: crops, three scales, peak."""
+    inference = TrackerInference()
+    tracker = from_checkpoint(checkpoint, compute, inference)
+    # A still image: the target stays where it is, so every call is the same work.
+    image = numpy_generator(0, "cost").integers(0, 256, (360, 480, 3), dtype=np.uint8)
+    tracker.init(image, np.array([220.0, 160.0, 40.0, 40.0]))
+    time = cost.milliseconds(lambda: tracker.update(image))
+    return {
+        "macs": cost.operations(lambda: tracker.update(image)),
+        "milliseconds": time,
+        "fps": 1e3 / time,
+        "step": f"one frame: {inference.scales} scales of {tracker.geometry.search} px",
+    }

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from distillery.errors import UserError
+from distillery.tracking.benchmarks import got10k
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for split in got10k.SPLITS:
+        names = [f"GOT-10k_{split.capitalize()}_{number:06d}" for number in (1, 2)]
+        for name in names:
+            folder = tmp_path / split / name
+            folder.mkdir(parents=True)
+            for number in range(1, 4):
+                cv2.imwrite(str(folder / f"{number:08d}.jpg"), np.zeros((8, 8, 3), np.uint8))
+            (folder / "groundtruth.txt").write_text("1.5000,2.0000,3.0000,4.0000\n" * 3)
+            (folder / "absence.label").write_text("0\n0\n1\n")
+            (folder / "cover.label").write_text("8\n3\n0\n")
+        (tmp_path / split / "list.txt").write_text("\n".join(names) + "\n")
+    return tmp_path
+
+
+def test_sequences_have_boxes_frames_and_labels(root: Path) -> None:
+    sequences = got10k.load(root, "val")
+    assert [sequence.name for sequence in sequences] == ["GOT-10k_Val_000001", "GOT-10k_Val_000002"]
+    first = sequences[0]
+    assert first.truth.tolist() == [[1.5, 2, 3, 4]] * 3
+    assert [frame.name for frame in first.frames] == ["00000001.jpg", "00000002.jpg", "00000003.jpg"]
+    assert first.absence.tolist() == [False, False, True]
+    assert first.cover.tolist() == [8, 3, 0]
+    assert got10k.check(root).ok
+    assert got10k.check(root).counts["train_frames"] == 6
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "words"),
+    [
+        ("cover.label", "8\n3\n", "has 2 rows, groundtruth.txt has 3"),
+        ("cover.label", "8\n9\n0\n", "line 2: holds 9, not a whole number from 0 to 8"),
+        ("absence.label", "0\n0.5\n0\n", "line 2: holds 0.5"),
+        ("groundtruth.txt", "1,2,3,4\n" * 2, "has 2 rows"),
+        ("groundtruth.txt", "1,2,3,4\n1,nan,3,4\n1,2,3,4\n", "line 2: holds 'nan'"),
+    ],
+)
+def test_malformed_labels_are_named(root: Path, file: str, text: str, words: str) -> None:
+    faulty = root / "val" / "GOT-10k_Val_000002" / file
+    faulty.write_text(text)
+    with pytest.raises(UserError, match="GOT-10k_Val_000002") as caught:
+        got10k.load(root, "val")
+    assert words in str(caught.value)
+    assert len(got10k.check(root).faults) == 1
+
+
+def test_missing_parts(root: Path) -> None:
+    (root / "train" / "GOT-10k_Train_000001" / "00000002.jpg").unlink()
+    with pytest.raises(UserError, match="has 2 images"):
+        got10k.load(root, "train")
+    assert len(got10k.load(root, "train", need_frames=False)) == 2
+    (root / "val" / "list.txt").write_text("GOT-10k_Val_000001\nGOT-10k_Val_000009\n")
+    with pytest.raises(UserError, match="GOT-10k_Val_000009 of GOT-10k val's 2 sequences"):
+        got10k.load(root, "val")
+    assert len(got10k.load(root, "val", allow_partial=True)) == 1
+    with pytest.raises(UserError, match="use train or val"):
+        got10k.load(root, "test")
+    with pytest.raises(UserError, match="does not exist"):
+        got10k.load(root / "val", "val")

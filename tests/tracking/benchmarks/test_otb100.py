@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from distillery.data.worlds import otb100 as world
+from distillery.errors import UserError
+from distillery.tracking.benchmarks import otb100
+from distillery.tracking.benchmarks.otb100_table import ATTRIBUTES, SEQUENCES
+from distillery.tracking.naming import plain
+
+
+def official(root: Path, folder: str, images: range, rows: int, file: str = "groundtruth_rect.txt") -> None:
+    """An official folder with empty images: loading does not decode."""
+    (root / folder / "img").mkdir(parents=True, exist_ok=True)
+    for number in images:
+        (root / folder / "img" / f"{number:04d}.jpg").touch()
+    (root / folder / file).write_text("".join(f"{row},2,3,4\n" for row in range(1, rows + 1)))
+
+
+def only(root: Path) -> otb100.Sequence:
+    (sequence,) = otb100.load(root, allow_partial=True)
+    return sequence
+
+
+def test_the_table_is_the_official_hundred(real_data: Path) -> None:
+    annotations = json.loads((real_data / "anno" / "OTB2015.json").read_text())
+    assert len(SEQUENCES) == 100
+    assert sum(entry.rows for entry in SEQUENCES.values()) == 59035
+    names = {plain(entry.name): entry for entry in SEQUENCES.values()}
+    assert set(names) == {plain(name) for name in annotations}
+    for name, annotation in annotations.items():
+        entry = names[plain(name)]
+        stems = [Path(image).stem for image in annotation["image_files"]]
+        assert stems == [f"{n:0{entry.digits}d}" for n in range(entry.first, entry.last + 1)], name
+
+
+def test_attributes_of_the_table() -> None:
+    counts = Counter(attribute for entry in SEQUENCES.values() for attribute in entry.attributes)
+    assert set(counts) == set(ATTRIBUTES)
+    # Sizes of the out-of-view, deformation, occlusion and illumination subsets in published OTB-100 plots.
+    assert (counts["OV"], counts["DEF"], counts["OCC"], counts["IV"]) == (14, 44, 49, 38)
+    assert SEQUENCES["Jogging-1"].attributes == SEQUENCES["Jogging-2"].attributes == {"OCC", "DEF", "OPR"}
+
+
+def test_the_embedded_set_writes_its_flags_in_the_toolkits_order() -> None:
+    assert tuple(world.ATTRIBUTES) == tuple(ATTRIBUTES)
+
+
+def test_real_annotations_in_the_official_layout(real_otb: Path) -> None:
+    sequences = otb100.load(real_otb, need_frames=False)
+    assert [sequence.name for sequence in sequences] == list(SEQUENCES)
+    assert sum(map(len, sequences)) == 59035
+    tiger = next(sequence for sequence in sequences if sequence.name == "Tiger1")
+    assert tiger.truth[0].tolist() == [282, 104, 67, 84]
+
+
+def test_real_frames(real_data: Path) -> None:
+    sequences = otb100.load(real_data / "OTB", allow_partial=True)
+    assert [(s.name, len(s.frames)) for s in sequences] == [("Crossing", 120), ("Jogging-1", 307), ("Jogging-2", 307)]
+    assert sequences[1].frames == sequences[2].frames
+    assert not np.array_equal(sequences[1].truth, sequences[2].truth)
+
+
+def test_real_check_names_the_missing_and_decodes_the_rest(real_data: Path) -> None:
+    report = otb100.check(real_data / "OTB")
+    assert report.counts == {"expected": 100, "sequences": 3, "frames": 734, "missing": 97}
+    assert len(report.faults) == 97
+
+
+@pytest.mark.parametrize(
+    ("folder", "images", "first", "last"),
+    [
+        ("David", range(1, 771), 300, 770),
+        ("Football1", range(1, 82), 1, 74),
+        ("Freeman3", range(1, 475), 1, 460),
+        ("Freeman4", range(1, 298), 1, 283),
+        ("Diving", range(1, 232), 1, 215),
+        ("BlurCar1", range(247, 989), 247, 988),
+        ("BlurCar3", range(3, 360), 3, 359),
+        ("BlurCar4", range(18, 398), 18, 397),
+    ],
+)
+def test_start_and_stop_frames(tmp_path: Path, folder: str, images: range, first: int, last: int) -> None:
+    official(tmp_path, folder, images, last - first + 1)
+    sequence = only(tmp_path)
+    assert (sequence.frames[0].stem, sequence.frames[-1].stem) == (f"{first:04d}", f"{last:04d}")
+    assert len(sequence.frames) == len(sequence)
+
+
+@pytest.mark.parametrize("rows", [349, 354])
+def test_tiger1_is_frames_6_to_354(tmp_path: Path, rows: int) -> None:
+    official(tmp_path, "Tiger1", range(1, 355), rows)
+    tiger = only(tmp_path)
+    assert (tiger.frames[0].stem, tiger.frames[-1].stem, len(tiger)) == ("0006", "0354", 349)
+    assert tiger.truth[0, 0] == 1 + rows - 349
+    assert tiger.omitted == 5
+
+
+@pytest.mark.parametrize(
+    ("folder", "file", "images"),
+    [
+        ("Jogging", "groundtruth_rect.2.txt", "Jogging"),
+        ("Jogging-2", "groundtruth_rect.2.txt", "Jogging-2"),
+        ("Jogging-2", "groundtruth_rect.txt", "Jogging-2"),
+        ("Jogging.2", "groundtruth_rect.txt", "Jogging"),
+        ("Jogging_2", "groundtruth_rect.txt", "Jogging"),
+    ],
+)
+def test_two_targets_in_one_video(tmp_path: Path, folder: str, file: str, images: str) -> None:
+    official(tmp_path, folder, range(1, 308), 307, file)
+    if images != folder:
+        shutil.move(tmp_path / folder / "img", tmp_path / images / "img")
+    sequence = only(tmp_path)
+    assert sequence.name == "Jogging-2"
+    assert sequence.frames[0] == tmp_path / images / "img" / "0001.jpg"
+
+
+def test_human4_is_the_second_target(tmp_path: Path) -> None:
+    official(tmp_path, "Human4", range(1, 668), 667, "groundtruth_rect.2.txt")
+    (tmp_path / "Human4" / "groundtruth_rect1.txt").touch()  # the official archive holds this empty file
+    assert only(tmp_path).name == "Human4-2"
+
+
+def test_missing_sequences_are_listed(tmp_path: Path) -> None:
+    official(tmp_path, "Basketball", range(1, 726), 725)
+    with pytest.raises(UserError, match=r"Biker, Bird1, Bird2 and 96 more \(99\) of OTB-100's 100 .*--allow-partial"):
+        otb100.load(tmp_path)
+
+
+def test_a_root_without_any_sequence_is_an_error_even_when_partial(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="100 sequences are not there"):
+        otb100.load(tmp_path, allow_partial=True)
+    with pytest.raises(UserError, match="does not exist"):
+        otb100.load(tmp_path / "nowhere")
+
+
+def test_wrong_length_names_both(tmp_path: Path) -> None:
+    official(tmp_path, "Crossing", range(1, 121), 119)
+    with pytest.raises(UserError, match=r"groundtruth_rect.txt: has 119 rows, the sequence Crossing has 120 frames"):
+        otb100.load(tmp_path, allow_partial=True)
+    official(tmp_path, "Crossing", range(1, 121), 120)
+    (tmp_path / "Crossing" / "img" / "0050.jpg").unlink()
+    with pytest.raises(UserError, match=r"img: has 119 images, .*groundtruth_rect.txt has 120 rows"):
+        otb100.load(tmp_path, allow_partial=True)
+    assert len(otb100.load(tmp_path, allow_partial=True, need_frames=False)) == 1
+
+
+def test_flags_beside_the_copy_replace_the_table(tmp_path: Path) -> None:
+    official(tmp_path, "Crossing", range(1, 121), 120)
+    assert only(tmp_path).attributes == SEQUENCES["Crossing"].attributes
+    (tmp_path / "anno" / "att").mkdir(parents=True)
+    flags = tmp_path / "anno" / "att" / "crossing.txt"
+    flags.write_text("1,0,1,0,0,0,0,0,0,0,1\n")
+    assert only(tmp_path).attributes == {"IV", "SV", "LR"}
+    flags.write_text("1,0,1,0,0,0,0,0,0,0,2\n")
+    with pytest.raises(UserError, match="one row of 11 flags"):
+        otb100.load(tmp_path, allow_partial=True)
+
+
+def test_an_embedded_set_is_what_its_list_says(tmp_path: Path, write_otb: Callable[..., Path]) -> None:
+    root = write_otb(tmp_path, names=("Tiger1", "Second002"))  # an official name has no special meaning here
+    sequences = otb100.load(root)
+    assert [(s.name, len(s.frames), s.attributes) for s in sequences] == [
+        ("Tiger1", 8, frozenset()),
+        ("Second002", 8, frozenset()),
+    ]
+    assert otb100.check(root).ok
+    shutil.rmtree(root / "Second002")
+    with pytest.raises(UserError, match="Second002 of OTB-100's 2 sequences"):
+        otb100.load(root)
+
+
+def test_check_names_every_fault(tmp_path: Path, write_otb: Callable[..., Path]) -> None:
+    root = write_otb(tmp_path, names=("A1", "B2", "C3", "D4"))
+    image = root / "A1" / "img" / "0003.jpg"
+    image.write_bytes(image.read_bytes()[:200])
+    (root / "A1" / "img" / "0004.jpg").write_text("not an image")
+    (root / "B2" / "groundtruth_rect.txt").write_text("1,2,3\n")
+    shutil.rmtree(root / "C3")
+    report = otb100.check(root)
+    assert report.counts == {"expected": 4, "sequences": 2, "frames": 16, "missing": 1}
+    assert len(report.faults) == 4
+    for words in ("0003.jpg", "0004.jpg", "B2", "C3"):
+        assert any(words in fault for fault in report.faults)
