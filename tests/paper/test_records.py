@@ -1,0 +1,109 @@
+"""Missing and malformed inputs are one sentence with file, place and remedy."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from distillery.errors import UserError
+from distillery.paper.logs import read_curves
+from distillery.paper.records import check_sizes, origin_of, read_compute, read_metrics, read_sidecars
+
+GOOD = {"benchmark": "otb100", "protocol": "ope", "model": "m", "variant": "v", "seed": 0, "numbers": {"auc": 0.5}}
+
+
+def _write(path: Path, value: object) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(value if isinstance(value, str) else json.dumps(value), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("value", "place"),
+    [
+        ("{", "line 1"),
+        ("[]", ""),
+        ({**GOOD, "seed": "0"}, "seed"),
+        ({**GOOD, "seed": -1}, "seed"),
+        ({**GOOD, "numbers": {"auc": "high"}}, "numbers.auc"),
+        (
+            '{"benchmark": "b", "protocol": "p", "model": "m", "variant": "v", "seed": 0, "numbers": {"auc": NaN}}',
+            "auc",
+        ),
+        ({key: value for key, value in GOOD.items() if key != "protocol"}, "protocol"),
+        ({**GOOD, "by_gallery_size": {"many": {}}}, "by_gallery_size.many"),
+        ({**GOOD, "curves": {"success": [0.1, None]}}, "curves.success.1"),
+    ],
+)
+def test_malformed_metrics(tmp_path, value, place):
+    path = _write(tmp_path / "seed0.json", value)
+    with pytest.raises(UserError) as caught:
+        read_metrics([path])
+    assert str(path) in str(caught.value)
+    assert place in str(caught.value)
+    assert caught.value.remedy
+
+
+def test_missing_metrics_and_none_at_all(tmp_path):
+    with pytest.raises(UserError, match="does not exist"):
+        read_metrics([tmp_path / "absent.json"])
+    with pytest.raises(UserError, match="no metrics"):
+        read_metrics([])
+
+
+def test_two_files_of_one_result(tmp_path):
+    first, second = _write(tmp_path / "a.json", GOOD), _write(tmp_path / "b.json", GOOD)
+    with pytest.raises(UserError, match=r"same benchmark, variant and seed as .*a\.json"):
+        read_metrics([first, second])
+
+
+@pytest.mark.parametrize(
+    "networks", ["[]", "{}", '{"a/b": {"parameters": 1}}', '{"a/b": {"parameters": -1, "bytes": 4}}']
+)
+def test_malformed_compute(tmp_path, networks):
+    path = _write(tmp_path / "compute.json", f'{{"convention": "", "machine": {{}}, "networks": {networks}}}')
+    with pytest.raises(UserError, match=r"networks.*profile-networks"):
+        read_compute(path)
+    with pytest.raises(UserError, match="convention"):
+        read_compute(_write(tmp_path / "compute.json", {}))
+
+
+def test_sidecars_of_tables_are_passed_over_and_seeds_must_agree(tmp_path):
+    folder = tmp_path / "checkpoints" / "tracking" / "siamfc" / "dim"
+    files = [_write(folder / f"seed{k}.json", {"parameter_count": 10 + k, "bytes": 40 + 4 * k}) for k in (0, 1)]
+    table = _write(tmp_path / "person_search" / "lookup" / "reid" / "seed0.json", {"kind": "lookup"})
+    assert list(read_sidecars([files[0], table])) == ["siamfc/dim"]
+    with pytest.raises(UserError, match="11 parameters, another seed of siamfc/dim has 10"):
+        read_sidecars(files)
+
+
+def test_a_compute_profile_of_other_networks_is_refused(tmp_path):
+    networks = {"siamfc/dim": {"parameters": 9, "bytes": 36}}
+    content = {"convention": "batch 1", "machine": {"device": "cpu"}, "networks": networks}
+    compute = read_compute(_write(tmp_path / "compute.json", content))
+    side = _write(tmp_path / "tracking" / "siamfc" / "dim" / "seed0.json", {"parameter_count": 10, "bytes": 40})
+    with pytest.raises(UserError, match="counts 9 parameters, the checkpoint has 10"):
+        check_sizes(compute, read_sidecars([side]), tmp_path / "compute.json")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "is empty"),
+        ('{"step": 0, "loss": 1}\n{"step": 1, "lo', "line 2"),
+        ('{"step": 0, "loss": 1}\n{"step": 1}', "line 2"),
+        ("[1]", "line 1"),
+    ],
+)
+def test_malformed_curves(tmp_path, text, problem):
+    path = _write(tmp_path / "tracking" / "siamfc" / "dim" / "seed0.jsonl", text)
+    with pytest.raises(UserError, match=problem):
+        read_curves([path])
+
+
+@pytest.mark.parametrize("path", ["seed0.json", "a/b/c/best.json", "a/b/c/seedx.json"])
+def test_a_path_that_names_no_training(path):
+    with pytest.raises(UserError, match="does not say whose training"):
+        origin_of(Path(path))

@@ -1,0 +1,139 @@
+"""The report: whole, self-contained, escaped, honest, and readable by a browser."""
+
+from __future__ import annotations
+
+import base64
+import html
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from distillery.errors import UserError
+from distillery.files import write_text
+from distillery.paper.display import TABLES
+from distillery.paper.figures import TITLES
+from distillery.paper.report import write_report
+
+CHROMIUM = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+)
+
+
+def test_the_report_holds_every_table_and_figure(report):
+    text = report.read_text(encoding="utf-8")
+    assert all(f'id="table-{name}"' in text for name in TABLES)
+    assert all(f'id="figure-{name.replace("_", "-")}"' in text for name in TITLES)
+    assert len(text.encode()) < 5e6
+
+
+def test_the_report_asks_the_network_for_nothing(report):
+    text = report.read_text(encoding="utf-8")
+    assert "<script" not in text
+    assert "<link" not in text
+    assert "url(" not in text
+    assert "default-src 'none'" in text
+    references = re.findall(r'(?:src|href|srcset|action|poster)="([^"]*)"', text)
+    assert references
+    assert all(reference.startswith(("#", "data:image/svg+xml;base64,")) for reference in references)
+    for reference in (reference for reference in references if reference.startswith("data:")):
+        svg = base64.b64decode(reference.partition(",")[2]).decode()
+        assert all(target.startswith(("#", "data:")) for target in re.findall(r'href="([^"]*)"', svg))
+
+
+def test_every_link_of_the_contents_leads_somewhere(report):
+    text = report.read_text(encoding="utf-8")
+    targets = re.findall(r'href="#([^"]+)"', text)
+    assert len(targets) >= 8
+    assert all(f'id="{target}"' in text for target in targets)
+
+
+def test_what_the_run_does_not_show_is_computed(report):
+    text = html.unescape(report.read_text(encoding="utf-8"))
+    shows, _, rest = text.partition("What this run shows")[2].partition("What this run does not show")
+    lacks = rest.partition("</section>")[0]
+    assert "TSsKD trains a better dim student than ground truth: AUC +0.026 [+0.016, +0.037]" in shows
+    assert "OIM + table is better than OIM for the large network: mAP +8.2" in shows
+    assert "OIM + table is better than OIM for the small network: not shown" in lacks
+    assert "The dim student (TSsKD) is as accurate as its teacher: not so here, it is lower" in lacks
+    assert "Small, OIM + table is not clearly above the best trivial method: mAP 19.3" in lacks
+    assert "embedded, synthetic worlds" in lacks
+
+
+def test_run_facts_and_config(report):
+    text = html.unescape(report.read_text(encoding="utf-8"))
+    for fact in ("Code", "Libraries", "torch", "seeds:\n- 0", "otb100, as configured", "cuhk_sysu, as scored"):
+        assert fact in text
+
+
+def test_missing_seeds_are_said(run, tables, figures, tmp_path):
+    metrics = [path for path in run.metrics if "dim-tsskd/seed2" not in path.as_posix()]
+    write_report(run.params, tables, figures, metrics, tmp_path / "report.html")
+    text = html.unescape((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert "SiamFC dim, TSsKD has no result on otb100 for seed 2." in text
+
+
+def test_hostile_text_is_shown_and_never_run(run, tables, figures, tmp_path):
+    evil = "<script>alert(1)</script><img src=http://evil.example/x onerror=alert(1)>"
+    folder = tmp_path / "tables"
+    shutil.copytree(tables, folder)
+    for name in ("tracking", "differences"):
+        text = (folder / f"{name}.csv").read_text(encoding="utf-8")
+        write_text(folder / f"{name}.csv", text.replace("TSsKD", evil))
+    params = run.params | {"profile": evil, "config": {"note": evil}}
+    params["tracking"] = run.params["tracking"] | {
+        "variants": [variant | {"label": evil} for variant in run.params["tracking"]["variants"]]
+    }
+    write_report(params, folder, figures, run.metrics, tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "<script" not in text
+    assert "<img src=http" not in text
+    assert text.count("&lt;script&gt;alert(1)&lt;/script&gt;") > 5
+
+
+def test_the_same_inputs_give_the_same_bytes(run, tables, figures, report, tmp_path):
+    write_report(run.params, tables, figures, run.metrics, tmp_path / "report.html")
+    assert (tmp_path / "report.html").read_bytes() == report.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["tables/tracking.csv", "figures/success.svg"])
+@pytest.mark.parametrize("content", [None, "<svg", "<svg></svg>"])
+def test_missing_and_malformed_parts_are_named(run, tables, figures, tmp_path, name, content):
+    for folder in (tables, figures):
+        shutil.copytree(folder, tmp_path / folder.name)
+    path = tmp_path / name
+    path.unlink()
+    if content is not None:
+        path.write_text(content, encoding="utf-8")
+    with pytest.raises(UserError, match=path.name) as caught:
+        write_report(run.params, tmp_path / "tables", tmp_path / "figures", run.metrics, tmp_path / "report.html")
+    assert "run `distillery" in caught.value.remedy
+    assert not (tmp_path / "report.html").exists()
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+def test_a_browser_shows_the_report_without_a_complaint(report, tmp_path):
+    browser = subprocess.run(
+        [
+            str(CHROMIUM),
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--enable-logging=stderr",
+            f"--user-data-dir={tmp_path / 'browser'}",
+            f"--screenshot={tmp_path / 'report.png'}",
+            "--window-size=1400,1200",
+            "--dump-dom",
+            report.as_uri(),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert "CONSOLE" not in browser.stderr
+    assert "What this run does not show" in browser.stdout
+    assert "SiamFC dim, TSsKD" in browser.stdout
+    assert browser.stdout.count("<figure") == len(TITLES)

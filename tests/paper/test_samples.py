@@ -1,0 +1,50 @@
+"""Examples are chosen by rule and judged as the protocol judges."""
+
+from __future__ import annotations
+
+import pytest
+
+from distillery.errors import UserError
+from distillery.paper import samples
+from distillery.person_search.protocol import search_scores
+
+
+def test_ranking_agrees_with_the_protocol_on_every_query(run):
+    root = samples.roots(run.data)["cuhk_sysu"]
+    galleries = samples.protocol(root)
+    for index in (path for path in run.predictions if "cuhk_sysu" in path.parts):
+        predictions = samples.search_predictions(index)
+        best = search_scores(galleries, predictions).best_rank
+        for query in range(len(galleries.queries)):
+            places = [
+                place
+                for place, match in enumerate(samples.ranking(galleries, predictions, query, 10_000), 1)
+                if match.hit
+            ]
+            assert (places[0] if places else 0) == best[query]
+
+
+def test_extremes_are_best_median_and_worst_with_names_breaking_ties():
+    differences = {"e": 0.5, "b": 0.1, "a": 0.1, "d": -0.3, "c": 0.0}
+    assert samples.extremes(differences) == [("best", "e"), ("median", "b"), ("worst", "d")]
+    assert samples.extremes({"x": 0.1, "y": 0.1}) == [("best", "x"), ("worst", "y")]
+    assert samples.extremes({"x": 0.1}) == [("best", "x")]
+
+
+def test_spread_takes_first_and_last():
+    assert samples.spread(range(10), 4) == [0, 3, 6, 9]
+    assert samples.spread(range(3), 4) == [0, 1, 2]
+
+
+def test_boxes_are_array_indices(run):
+    video = samples.videos(samples.roots(run.data)["otb100"])[0]
+    assert (samples.truth(video)[0] == video.truth[0] - [1, 1, 0, 0]).all()
+
+
+def test_a_file_that_is_no_manifest(tmp_path):
+    path = tmp_path / "otb100.json"
+    path.write_text("{}", encoding="utf-8")
+    with pytest.raises(UserError, match="manifest"):
+        samples.roots([path])
+    with pytest.raises(UserError, match="no manifest of otb100"):
+        samples.require_root({}, "otb100")
