@@ -1,0 +1,161 @@
+"""The command line: one command a stage. What a command does stands in `commands.py`."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from distillery import __version__, commands
+from distillery.errors import UserError
+
+Command = Callable[[argparse.Namespace], int | None]
+BENCHMARKS = ("got10k", "otb100", "cuhk_sysu")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Returns:
+        0, or 1 if the user has something to mend (one sentence on stderr, no traceback unless --debug).
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        return options.command(options) or 0
+    except UserError as error:
+        if options.debug:
+            raise
+        print(f"distillery: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        if options.debug:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        problem = "no space left on the disk" if full else (error.strerror or str(error))
+        remedy = "free some and run the command again" if full else "see the traceback with --debug"
+        print(f"distillery: {where}{problem}; {remedy}.", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("distillery: stopped; the same command goes on from the last saved state.", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="distillery",
+        description="Two knowledge-distillation papers, from data to tables. `snakemake --cores N` runs everything; "
+        "these are its single stages.",
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: Command, text: str) -> argparse.ArgumentParser:
+        added = subparsers.add_parser(name, help=text, description=text)
+        added.set_defaults(command=run)
+        # Also after the command, without undoing a --debug before it.
+        added.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+        return added
+
+    def path(to: argparse._ActionsContainer, flag: str, text: str, **kind: Any) -> None:
+        to.add_argument(flag, type=Path, help=text, **kind)
+
+    def params(to: argparse.ArgumentParser, required: bool = True) -> None:
+        to.add_argument("--params", required=required, metavar="JSON", help="resolved parameters of the job")
+
+    data = command("dataset", commands.dataset, "Write or link a dataset, check it, and list it in a manifest.")
+    data.add_argument("--benchmark", required=True, choices=BENCHMARKS)
+    params(data)
+    path(data, "--out", "manifest to write; the dataset lies in the folder of the same name", required=True)
+    data.add_argument("--workers", type=int, default=1, help="processes")
+
+    check = command("check", commands.check, "Say what is present, missing or malformed in a dataset.")
+    check.add_argument("--benchmark", required=True, choices=BENCHMARKS)
+    path(check, "--root", "folder in the official layout", required=True)
+
+    train = command("train-trackers", commands.train_trackers, "Train trackers from ground truth or under one teacher.")
+    params(train)
+    path(train, "--data", "manifest of the training set", required=True)
+    path(train, "--teacher", "checkpoint of the teacher")
+    train.add_argument("--out", nargs="+", required=True, metavar="NAME=CHECKPOINT", help="one for each network")
+
+    track = command("track", commands.track, "Run a tracker over a benchmark.")
+    track.add_argument("--benchmark", required=True, choices=["otb100"])
+    path(track, "--root", "folder in the official layout", required=True)
+    which = track.add_mutually_exclusive_group(required=True)
+    path(which, "--checkpoint", "trained tracker")
+    which.add_argument("--baseline", choices=["static", "ncc"], help="trivial tracker")
+    path(track, "--results", "folder for the result files", required=True)
+    params(track, required=False)
+    track.add_argument("--allow-partial", action="store_true", help="run on the sequences that are there")
+
+    score = command("score", commands.score, "Score anyone's results by a benchmark's protocol.")
+    score.add_argument("--benchmark", required=True, choices=["otb100", "cuhk_sysu"])
+    path(score, "--root", "folder in the official layout; images are not needed", required=True)
+    path(score, "--results", "folder of result files, or .npz of person search", required=True)
+    score.add_argument("--protocol", help="variant (otb100: got10k, pysot, …; cuhk_sysu: official, seqnet)")
+    path(score, "--out", "JSON file for the metrics")
+    score.add_argument("--allow-partial", action="store_true", help="score what is there and count what is not")
+    score.add_argument("--label", nargs="+", default=[], metavar="NAME=VALUE", help="model, variant and seed to record")
+
+    reid = command("train-reid", commands.train_reid, "Train the re-identification teacher on ground-truth crops.")
+    params(reid)
+    path(reid, "--data", "manifest of CUHK-SYSU", required=True)
+    path(reid, "--out", "checkpoint to write", required=True)
+
+    lookup = command("lookup", commands.lookup, "Pre-compute the look-up table of ID features.")
+    params(lookup)
+    path(lookup, "--data", "manifest of CUHK-SYSU", required=True)
+    path(lookup, "--teacher", "checkpoint of the re-identification teacher")
+    path(lookup, "--out", "table to write", required=True)
+
+    student = command("train-search", commands.train_search, "Train a person-search network, with or without a table.")
+    params(student)
+    path(student, "--data", "manifest of CUHK-SYSU", required=True)
+    path(student, "--table", "look-up table that replaces the online one")
+    path(student, "--out", "checkpoint to write", required=True)
+
+    search = command("search", commands.search, "Detect and describe the people of a benchmark.")
+    path(search, "--root", "folder in the official layout", required=True)
+    which = search.add_mutually_exclusive_group(required=True)
+    path(which, "--checkpoint", "trained network")
+    which.add_argument("--baseline", choices=["histogram"], help="trivial method")
+    path(search, "--results", ".npz to write", required=True)
+    params(search, required=False)
+
+    cost = command(
+        "profile-networks", commands.profile_networks, "Measure size, operations and time of trained networks."
+    )
+    cost.add_argument("--checkpoints", nargs="+", required=True, metavar="NAME=CHECKPOINT")
+    params(cost)
+    path(cost, "--out", "JSON file", required=True)
+
+    tables = command("tables", commands.tables, "Make the tables from metrics.")
+    figures = command("figures", commands.figures, "Make the figures from metrics and predictions.")
+    report = command("report", commands.report, "Make the report from tables and figures.")
+    for stage in (tables, figures, report):
+        params(stage)
+        path(stage, "--metrics", "metrics files", nargs="+", required=True)
+    for stage in (tables, figures):
+        path(stage, "--compute", "output of profile-networks", required=True)
+        path(stage, "--out-dir", "folder to write to", required=True)
+    path(tables, "--sidecars", "sidecars of the checkpoints", nargs="+", required=True)
+    path(figures, "--curves", "training metrics", nargs="+", required=True)
+    path(figures, "--data", "dataset manifests", nargs="+", required=True)
+    path(figures, "--predictions", "indices of predictions", nargs="+", required=True)
+    path(report, "--tables", "folder of tables", required=True)
+    path(report, "--figures", "folder of figures", required=True)
+    path(report, "--out", "HTML file", required=True)
+
+    store = command("publish", commands.publish, "Record data and checkpoints with DVC.")
+    store.add_argument("--profile", required=True)
+    path(store, "--out", "JSON record to write", required=True)
+
+    config = command("config", commands.config, "Check or show a profile, or print the schema.")
+    config.add_argument("action", choices=["check", "show", "schema"])
+    path(config, "file", "profile", nargs="?", default=Path("config/mini.yaml"))
+    return parser
