@@ -1,0 +1,40 @@
+# Regenerates both papers: data -> teachers -> lookup -> students -> benchmarks -> paper -> store.
+from snakemake.utils import min_version
+
+min_version("9.20")
+
+# Without --configfile the budget is `mini`; another profile stands alone and is never merged with it.
+if "profile" not in config:
+
+    configfile: "config/mini.yaml"
+
+
+report: "workflow/report/workflow.rst"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/teachers.smk"
+include: "workflow/rules/lookup.smk"
+include: "workflow/rules/students.smk"
+include: "workflow/rules/benchmarks.smk"
+include: "workflow/rules/paper.smk"
+include: "workflow/rules/store.smk"
+
+
+localrules:
+    all,
+    publish,
+
+
+rule all:
+    default_target: True
+    input:
+        "<results>/report.html",
+        "<results>/store.json",
+
+
+# One environment serves every job: the one Snakemake runs in, or with `--sdm conda` one made for the jobs.
+for job_rule in workflow.rules:
+    if not job_rule.norun:
+        job_rule.conda_env = str(Path(workflow.basedir) / "environment.yml")

@@ -1,0 +1,114 @@
+"""What runs again after which change. Outputs are empty stand-ins here: only Snakemake's decisions are under test."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from project import Project
+
+PAPER = {"tables", "figures", "report"}
+
+
+def outputs(project: Project, *arguments: str) -> list[Path]:
+    """Output files of the whole DAG, as Snakemake lists them."""
+    rows = project.snakemake("--summary", *arguments).splitlines()
+    table = [row.split("\t") for row in rows if "\t" in row]
+    assert table[0][0] == "output_file"
+    return [project.root / row[0] for row in table[1:]]
+
+
+@pytest.fixture(scope="session")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A copy in which everything has been made, as far as Snakemake can tell."""
+    project = Project.copy(tmp_path_factory.mktemp("done"))
+    files = outputs(project)
+    assert len(files) > 200
+    for file in files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(file.name)
+    # All of them: without --forceall a file that happens to look new is left without a record of how it was made.
+    project.snakemake("--touch", "--forceall", "--quiet", "all")
+    return project
+
+
+@pytest.fixture
+def project(done: Project, tmp_path: Path) -> Project:
+    shutil.copytree(done.root, tmp_path / "project", symlinks=True)  # dates are kept
+    return Project(tmp_path / "project")
+
+
+def test_a_finished_project_has_nothing_to_do(done: Project) -> None:
+    assert done.jobs() == {}
+
+
+def test_dates_alone_rerun_nothing(project: Project) -> None:
+    """A checkout, a copy or a restore rewrites every date, in any order."""
+    later = 4_000_000_000
+    for number, path in enumerate(sorted(project.root.rglob("*"), reverse=True)):
+        if ".snakemake" not in path.parts:
+            os.utime(path, (later + number, later + number))
+    assert project.jobs() == {}
+
+
+def test_editing_the_tracker_reruns_the_trackers_and_the_paper(project: Project) -> None:
+    project.append("src/distillery/tracking/siamfc.py")
+    jobs = project.jobs()
+    assert jobs["train_trackers_teacher"] == jobs["train_trackers_ground_truth"] == jobs["train_trackers_tsskd"] == 3
+    assert jobs["track"] == 12
+    assert set(jobs) >= PAPER
+    assert not {"dataset", "train_reid", "lookup_table", "train_search", "search", "score_search"} & set(jobs)
+
+
+def test_editing_a_source_of_the_paper_stage_reruns_no_training(project: Project) -> None:
+    project.append("src/distillery/paper/tables.py")
+    jobs = project.jobs()
+    assert "tables" in jobs
+    assert set(jobs) <= PAPER | {"publish"}
+
+
+@pytest.mark.parametrize("file", ["src/distillery/cli.py", "src/distillery/engine/progress.py", "docs/config.md"])
+def test_editing_what_only_talks_reruns_nothing(project: Project, file: str) -> None:
+    project.append(file)
+    assert project.jobs() == {}
+
+
+def test_a_hyper_parameter_of_one_student_reruns_its_branch_only(project: Project) -> None:
+    project.edit("config/mini.yaml", "        sharing:", "        omega: 50.0\n        sharing:")
+    jobs = project.jobs()
+    # Two networks of one run, three seeds.
+    assert jobs.pop("train_trackers_tsskd") == 3
+    assert jobs.pop("track") == 6
+    assert jobs.pop("score_tracking") == 6
+    assert jobs.pop("profile_networks") == 1
+    assert set(jobs) == PAPER | {"publish"}
+
+
+def test_a_changed_architecture_of_one_network_leaves_the_other_networks_runs(project: Project) -> None:
+    project.edit(
+        "config/mini.yaml", "intelligent: { width: 0.25, ratios: [0.5,", "intelligent: { width: 0.25, ratios: [0.6,"
+    )
+    jobs = project.jobs()
+    assert jobs["train_trackers_tsskd"] == 3
+    assert not {"train_trackers_teacher", "train_trackers_ground_truth", "train_search"} & set(jobs)
+
+
+def test_a_further_seed_adds_its_jobs_and_repeats_none(project: Project) -> None:
+    project.edit("config/mini.yaml", "seeds: [0, 1, 2]", "seeds: [0, 1, 2, 3]")
+    jobs = project.jobs()
+    assert jobs["train_trackers_teacher"] == jobs["train_reid"] == jobs["lookup_table"] == 1
+    assert jobs["train_search"] == 4
+    assert not {"dataset", "track_baseline", "search_baseline", "profile_networks"} & set(jobs)
+
+
+def test_changed_data_reruns_its_users_only(project: Project) -> None:
+    manifest = project.root / "data/mini/cuhk_sysu.json"
+    manifest.write_text(json.dumps({"changed": True}))
+    jobs = project.jobs()
+    assert jobs["train_reid"] == 3
+    assert jobs["train_search"] == 12
+    assert not {"train_trackers_teacher", "track", "score_tracking", "dataset"} & set(jobs)

@@ -1,0 +1,22 @@
+# Synthesise each dataset in its official layout, or link a real copy; check it and list its files with their hashes.
+# The manifest stands for the folder of the same name beside it: it changes exactly when the content does.
+
+
+rule dataset:
+    input:
+        code=dataset_sources,
+    output:
+        manifest="<data>/{benchmark}.json",
+    log:
+        "<logs>/dataset/{benchmark}.log",
+    benchmark:
+        "<benchmarks>/dataset/{benchmark}.jsonl"
+    priority: 3
+    threads: 2
+    params:
+        job=dataset_job,
+    message:
+        "Dataset {wildcards.benchmark}"
+    shell:
+        "python -m distillery dataset --benchmark {wildcards.benchmark} --params {params.job:q}"
+        " --out {output.manifest} --workers {threads} 2>&1 | tee {log}"
