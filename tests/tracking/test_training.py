@@ -146,10 +146,15 @@ class TestTask:
         assert last < 0.9 * first
 
 
-def test_any_name_will_do_for_a_network(manifest: Path, tmp_path: Path) -> None:
-    job = parameters(steps=1, architectures={"items": {"width": 0.02}, "a.b": {"width": 0.02}})
+def test_a_network_may_have_the_name_of_a_method_of_torch(manifest: Path, tmp_path: Path) -> None:
+    job = parameters(steps=1, architectures={"items": {"width": 0.02}, "dim": {"width": 0.02}})
     train_trackers(job, manifest, {name: tmp_path / f"{name}.safetensors" for name in job.architectures})
-    assert load(tmp_path / "a.b.safetensors").architecture == job.architectures["a.b"]
+    assert load(tmp_path / "items.safetensors").architecture == job.architectures["items"]
+
+
+def test_a_name_that_is_no_file_name_is_refused() -> None:
+    with pytest.raises(UserError, match=r"a\.b"):
+        parameters(architectures={"a.b": {"width": 0.02}})
 
 
 def initial(manifest: Path, job: TrackerTraining, name: str, folder: Path, teacher: Path | None = None) -> torch.Tensor:

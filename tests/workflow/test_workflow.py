@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from distillery.profiling import MEASURES
 from distillery.sources import NOT_PART_OF_A_RESULT, ROOT, closure
 from project import Project
 
@@ -114,22 +115,22 @@ def test_a_random_table_needs_no_teacher(project: Project, tmp_path: Path) -> No
 
 
 def handlers() -> dict[str, str]:
-    """Command -> name of the function in cli.py that runs it."""
+    """Command -> name of the function in commands.py that runs it."""
     tree = ast.parse((ROOT / "cli.py").read_text(encoding="utf-8"))
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     return {
-        call.args[0].value: call.args[1].id
+        call.args[0].value: call.args[1].attr
         for call in calls
         if isinstance(call.func, ast.Name)
         and call.func.id == "command"
         and isinstance(call.args[0], ast.Constant)
-        and isinstance(call.args[1], ast.Name)
+        and isinstance(call.args[1], ast.Attribute)
     }
 
 
 def imported_by(function: str) -> set[str]:
-    """Modules of the package that a function of cli.py imports."""
-    tree = ast.parse((ROOT / "cli.py").read_text(encoding="utf-8"))
+    """Modules of the package that a function of commands.py imports."""
+    tree = ast.parse((ROOT / "commands.py").read_text(encoding="utf-8"))
     (body,) = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == function]
     found = set()
     for node in ast.walk(body):
@@ -158,6 +159,12 @@ def test_a_rule_declares_the_sources_of_its_command(name: str) -> None:
         imports = {module for module in imports if paper in module or module.count(".") == 1}
     for module in imports:
         assert set(closure(module)) <= files, f"{name} does not declare {module}"
+
+
+def test_the_measurement_declares_what_it_measures_with() -> None:
+    """`profiling` names these modules in a table, which the import graph does not show."""
+    declared = "\n".join(rules()["profile_networks"])
+    assert all(f'"{module}"' in declared for module in MEASURES.values())
 
 
 def test_datasets_declare_their_writers() -> None:

@@ -129,7 +129,7 @@ rule score_search:
 
 rule profile_networks:
     input:
-        code=sources("distillery.profiling"),
+        code=sources("distillery.profiling", "distillery.tracking.cost", "distillery.person_search.cost"),
         weights=checkpoints("safetensors", seeds=PROFILE.seeds[:1]),
     output:
         compute="<results>/compute.json",

@@ -18,8 +18,8 @@ from distillery.data.worlds.raster import TURN
 from distillery.data.worlds.video import Frame, play
 from distillery.data.worlds.video_script import Script
 
-ATTRIBUTES = ("IV", "SV", "OCC", "DEF", "MB", "FM", "IPR", "OPR", "OV", "BC", "LR")
-"""The eleven attributes of table 2 of the paper, in the order of the toolkit's `anno/att` files."""
+ATTRIBUTES = ("IV", "OPR", "SV", "OCC", "DEF", "MB", "FM", "IPR", "OV", "BC", "LR")
+"""The eleven attributes of table 2 of the paper, in the order of the toolkit's `anno/att` files (`perfPlot.m`)."""
 
 SCALE_RATIO = 2
 """SV: the box's area leaves [1/2, 2] times that of the first frame, as in the paper."""
