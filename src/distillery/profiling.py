@@ -8,7 +8,6 @@ from pathlib import Path
 
 from distillery.config.training import Compute
 from distillery.engine import checkpoint, cost
-from distillery.engine.progress import Progress
 from distillery.files import write_json
 
 MEASURES = {
@@ -16,22 +15,32 @@ MEASURES = {
     "oim": "distillery.person_search.cost",
     "reid": "distillery.person_search.cost",
 }
-"""Kind of checkpoint -> module with `measure(checkpoint, compute)`."""
+"""Kind of checkpoint -> module with `prepare(checkpoint, compute) -> Step`."""
 
 
 def profile_networks(checkpoints: Mapping[str, Path], compute: Compute, out: Path) -> None:
-    """Measures each network and writes one JSON file.
+    """Measures the networks, which take turns, and writes one JSON file.
 
     Args:
         checkpoints: By name ("siamfc/teacher").
         compute: Where to measure.
         out: {convention, machine, networks: {name: {parameters, bytes, macs, milliseconds, fps, step}}}.
     """
-    networks = {}
-    with Progress("measure networks", len(checkpoints)) as progress:
-        for name, path in checkpoints.items():
-            sidecar = checkpoint.load_sidecar(path, kind=tuple(MEASURES))
-            measured = import_module(MEASURES[sidecar["kind"]]).measure(path, compute)
-            networks[name] = {"parameters": sidecar["parameter_count"], "bytes": sidecar["bytes"], **measured}
-            progress.update()
+    sidecars = {name: checkpoint.load_sidecar(path, kind=tuple(MEASURES)) for name, path in checkpoints.items()}
+    steps: dict[str, cost.Step] = {
+        name: import_module(MEASURES[sidecars[name]["kind"]]).prepare(path, compute)
+        for name, path in checkpoints.items()
+    }
+    times = cost.milliseconds([step.call for step in steps.values()])
+    networks = {
+        name: {
+            "parameters": sidecars[name]["parameter_count"],
+            "bytes": sidecars[name]["bytes"],
+            "macs": cost.operations(step.call),
+            "milliseconds": time,
+            "fps": 1e3 / time,
+            "step": step.description,
+        }
+        for (name, step), time in zip(steps.items(), times, strict=True)
+    }
     write_json(out, {"convention": cost.CONVENTION, "machine": cost.machine(), "networks": networks})

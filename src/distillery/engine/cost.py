@@ -5,16 +5,25 @@ from __future__ import annotations
 import platform
 import statistics
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 CONVENTION = (
-    "batch 1, float32; milliseconds are the median over repeated calls of the whole step from image to answer, "
-    "image decoding excluded; one MAC is two floating-point operations"
+    "batch 1, float32; milliseconds are the median over repeated calls of the whole step from image to answer, the "
+    "networks taking turns, image decoding excluded; one MAC is two floating-point operations"
 )
+
+
+class Step(NamedTuple):
+    """One step of a network, ready to be called."""
+
+    call: Callable[[], Any]
+    """Does the step."""
+    description: str
+    """What it is ("one frame: 3 scales of 255 px")."""
 
 
 def operations(call: Callable[[], Any]) -> int:
@@ -24,18 +33,22 @@ def operations(call: Callable[[], Any]) -> int:
     return int(counter.get_total_flops()) // 2
 
 
-def milliseconds(call: Callable[[], Any], *, repeats: int = 30, warmup: int = 3) -> float:
-    """Median time of one call in milliseconds, waiting for the GPU where there is one."""
+def milliseconds(calls: Sequence[Callable[[], Any]], *, rounds: int = 40, warmup: int = 3) -> list[float]:
+    """Median time of each call in milliseconds, waiting for the GPU where there is one.
+
+    The calls take turns, round by round: a machine whose speed drifts drifts for all of them, and ratios hold.
+    """
     wait: Callable[[], None] = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
-    times = []
-    for index in range(warmup + repeats):
-        wait()
-        began = time.perf_counter()
-        call()
-        wait()
-        if index >= warmup:
-            times.append(1e3 * (time.perf_counter() - began))
-    return statistics.median(times)
+    times: list[list[float]] = [[] for _ in calls]
+    for index in range(warmup + rounds):
+        for call, taken in zip(calls, times, strict=True):
+            wait()
+            began = time.perf_counter()
+            call()
+            wait()
+            if index >= warmup:
+                taken.append(1e3 * (time.perf_counter() - began))
+    return [statistics.median(taken) for taken in times]
 
 
 def machine() -> dict[str, Any]:

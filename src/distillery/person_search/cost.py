@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from distillery.config.training import Compute
-from distillery.engine import cost
-from distillery.engine.devices import prepare
+from distillery.engine import cost, devices
 from distillery.engine.randomness import numpy_generator
 from distillery.person_search.checkpoints import load_network, parameters_of
 from distillery.person_search.inference import NetworkSearcher, Searcher, TeacherSearcher
@@ -20,13 +18,12 @@ PEOPLE = 4
 """Annotated people in the image of a re-ID teacher's measurement."""
 
 
-@torch.no_grad()
-def measure(checkpoint: Path, compute: Compute) -> dict[str, Any]:
-    """Operations and time of one image of the training size: detections and features, or features of four true boxes.
+def prepare(checkpoint: Path, compute: Compute) -> cost.Step:
+    """One image of the training size: detections and their features, or features of four true boxes.
 
     The image is noise, on which a detector keeps its full number of proposals, so the head's work is the largest.
     """
-    device = prepare(compute)
+    device = devices.prepare(compute)
     network = load_network(checkpoint).to(device.torch)
     searcher: Searcher
     if isinstance(network, OIMNetwork):
@@ -41,10 +38,4 @@ def measure(checkpoint: Path, compute: Compute) -> dict[str, Any]:
     pixels = numpy_generator(0, "cost").integers(0, 256, (*size, 3), dtype=np.uint8)
     left = torch.arange(PEOPLE) * (size[1] - 40) / PEOPLE
     people = torch.stack([left, torch.full_like(left, 20), left + 40, torch.full_like(left, 120)], 1)
-    time = cost.milliseconds(lambda: searcher.gallery(pixels, people))
-    return {
-        "macs": cost.operations(lambda: searcher.gallery(pixels, people)),
-        "milliseconds": time,
-        "fps": 1e3 / time,
-        "step": step,
-    }
+    return cost.Step(torch.no_grad()(lambda: searcher.gallery(pixels, people)), step)

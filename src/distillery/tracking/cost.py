@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -14,17 +13,13 @@ from distillery.engine.randomness import numpy_generator
 from distillery.tracking.tracker import from_checkpoint
 
 
-def measure(checkpoint: Path, compute: Compute) -> dict[str, Any]:
-    """Operations and time of one `update` with the published settings: crops, three scales, peak."""
+def prepare(checkpoint: Path, compute: Compute) -> cost.Step:
+    """One `update` with the published settings: crops, three scales through the network, peak."""
     inference = TrackerInference()
     tracker = from_checkpoint(checkpoint, compute, inference)
     # A still image: the target stays where it is, so every call is the same work.
     image = numpy_generator(0, "cost").integers(0, 256, (360, 480, 3), dtype=np.uint8)
     tracker.init(image, np.array([220.0, 160.0, 40.0, 40.0]))
-    time = cost.milliseconds(lambda: tracker.update(image))
-    return {
-        "macs": cost.operations(lambda: tracker.update(image)),
-        "milliseconds": time,
-        "fps": 1e3 / time,
-        "step": f"one frame: {inference.scales} scales of {tracker.geometry.search} px",
-    }
+    return cost.Step(
+        lambda: tracker.update(image), f"one frame: {inference.scales} scales of {tracker.geometry.search} px"
+    )
