@@ -33,15 +33,17 @@ def operations(call: Callable[[], Any]) -> int:
     return int(counter.get_total_flops()) // 2
 
 
-def milliseconds(calls: Sequence[Callable[[], Any]], *, rounds: int = 40, warmup: int = 3) -> list[float]:
+def milliseconds(calls: Sequence[Callable[[], Any]], *, rounds: int = 30, warmup: int = 2) -> list[float]:
     """Median time of each call in milliseconds, waiting for the GPU where there is one.
 
-    The calls take turns, round by round: a machine whose speed drifts drifts for all of them, and ratios hold.
+    The calls take turns, round by round: a machine whose speed drifts drifts for all of them, and ratios hold. A turn
+    begins with an untimed call, or a network would pay for the cache that its predecessor left.
     """
     wait: Callable[[], None] = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
     times: list[list[float]] = [[] for _ in calls]
     for index in range(warmup + rounds):
         for call, taken in zip(calls, times, strict=True):
+            call()
             wait()
             began = time.perf_counter()
             call()
