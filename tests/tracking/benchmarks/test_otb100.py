@@ -126,6 +126,8 @@ def test_human4_is_the_second_target(tmp_path: Path) -> None:
     official(tmp_path, "Human4", range(1, 668), 667, "groundtruth_rect.2.txt")
     (tmp_path / "Human4" / "groundtruth_rect1.txt").touch()  # the official archive holds this empty file
     assert only(tmp_path).name == "Human4-2"
+    (tmp_path / "Human4" / "groundtruth_rect.2.txt").rename(tmp_path / "Human4" / "groundtruth_rect.txt")
+    assert only(tmp_path).name == "Human4-2"  # copies that were renamed to one file a folder
 
 
 def test_missing_sequences_are_listed(tmp_path: Path) -> None:

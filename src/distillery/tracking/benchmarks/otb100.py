@@ -25,6 +25,8 @@ from distillery.tracking.naming import plain
 
 NAME = "otb100"
 _REMEDY = "restore it from the official archive"
+_ONLY_TARGET = frozenset({"Human4-2"})
+"""OTB-100 has no other target in these folders, so their plain names and files can only mean this one."""
 
 
 def load(root: Path, *, need_frames: bool = True, allow_partial: bool = False) -> list[Sequence]:
@@ -100,8 +102,7 @@ def _load_one(root: Path, name: str, *, need_frames: bool) -> Sequence | None:
         truth=truth,
         truth_file=found,
         attributes=_attributes(root, name, official),
-        # OTB-100 has no other target in Human4, so plain "Human4" can only mean this one.
-        aliases=("Human4",) if official and name == "Human4-2" else (),
+        aliases=(official.folder,) if official and name in _ONLY_TARGET else (),
         omitted=omitted,
     )
 
@@ -114,6 +115,8 @@ def _truth_file(root: Path, name: str, official: Entry | None) -> Path | None:
         split = [root / f"{official.folder}{mark}{official.target}" for mark in "-._"]
         candidates = [root / official.folder / own]
         candidates += [folder / file for folder in split for file in (own, "groundtruth_rect.txt")]
+        if official.name in _ONLY_TARGET:
+            candidates.append(root / official.folder / "groundtruth_rect.txt")
     return next((path for path in candidates if path.is_file()), None)
 
 
