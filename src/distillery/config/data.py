@@ -30,7 +30,7 @@ class EmbeddedGOT10k(VideoFrames):
     train_frames: Annotated[int, Field(ge=2)]
     """Frames in each training sequence."""
     val_sequences: Annotated[int, Field(ge=1)]
-    """Number of validation sequences; everything that is chosen is chosen on these."""
+    """Number of validation sequences, kept apart for choices; no job chooses anything yet."""
     val_frames: Annotated[int, Field(ge=2)]
     """Frames in each validation sequence."""
 
