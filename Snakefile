@@ -24,7 +24,15 @@ include: "workflow/rules/store.smk"
 
 localrules:
     all,
-    publish,
+    ablations,
+    publish_headline,
+    publish_ablations,
+
+
+rule ablations:
+    input:
+        "<results>/ablations/report.html",
+        "<results>/ablations/store.json",
 
 
 rule all:

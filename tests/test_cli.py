@@ -18,10 +18,12 @@ from distillery.errors import UserError
 
 OTB = {"source": "embedded", "seed": 5, "sequences": 2, "frames": 3, "width": 96, "height": 80}
 PARAMETERS: dict[str, Any] = {
+    "family": "siamfc",
     "seed": 0,
     "compute": {"device": "cpu", "precision": "float32", "threads": 1, "save_every": 30.0},
     "geometry": {},
     "pairs": {"epoch": 4},
+    "networks": ["dim"],
     "architectures": {"dim": {"width": 0.03}},
     "distillation": None,
     "optimisation": {"steps": 1, "batch": 2},
@@ -56,7 +58,7 @@ def otb(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def checkpoint(path: Path, width: float = 0.03) -> Path:
-    from distillery.config.tracking import SiamFCArchitecture, SiamFCGeometry
+    from distillery.config.siamfc import SiamFCArchitecture, SiamFCGeometry
     from distillery.engine import checkpoint
     from distillery.tracking.siamfc import SiamFC
 
@@ -101,7 +103,7 @@ class TestWorks:
         path = checkpoint(tmp_path / "net.safetensors")
         track = static(otb, tmp_path / "r")
         track[track.index("--baseline") : track.index("--baseline") + 2] = ["--checkpoint", str(path)]
-        params = json.dumps({"compute": {"device": "cpu"}, "inference": {"scales": 1}})
+        params = json.dumps({"compute": {"device": "cpu"}, "inference": {"kind": "siamfc", "scales": 1}})
         assert cli.main([*track, "--params", params]) == 0
         index = json.loads((tmp_path / "r.json").read_text())
         assert index["tracker"]["inference"]["scales"] == 1
@@ -133,7 +135,7 @@ class TestWorks:
 
 @pytest.mark.parametrize(
     "command",
-    [[], ["unknown"], ["track"], ["check", "--benchmark", "vot2018", "--root", "."], ["config", "burn"]],
+    [[], ["unknown"], ["track"], ["check", "--benchmark", "vot2013", "--root", "."], ["config", "burn"]],
 )
 def test_usage_errors_exit_with_2(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from distillery import datasets
+from distillery.config.data import Data, LocalCopy
 from distillery.data.manifest import dataset_root
 from distillery.errors import UserError
 
@@ -62,6 +63,27 @@ class TestEmbedded:
         report = make("got10k", GOT, tmp_path / "got10k.json")
         assert (report.counts["train_frames"], report.counts["val_frames"]) == (6, 2)
         assert (dataset_root(tmp_path / "got10k.json") / "train" / "list.txt").is_file()
+
+    @pytest.mark.parametrize(
+        ("benchmark", "sizes", "images"),
+        [
+            ("dtb70", {"sequences": 2, "frames": 3}, 6),
+            ("vot2018", {"sequences": 3, "frames": 6}, 18),
+            ("vot2019", {"sequences": 3, "frames": 6}, 18),
+            ("lasot", {"sequences": 2, "frames": 12}, 24),
+            ("trackingnet", {"train_sequences": 2, "train_frames": 3, "test_sequences": 1, "test_frames": 4}, 10),
+        ],
+    )
+    def test_the_other_tracking_benchmarks(
+        self, tmp_path: Path, benchmark: str, sizes: dict[str, int], images: int
+    ) -> None:
+        spec = {"source": "embedded", "seed": 5, "width": 96, "height": 80, **sizes}
+        manifest = tmp_path / f"{benchmark}.json"
+        report = make(benchmark, spec, manifest)
+        assert report.ok
+        assert len(list(dataset_root(manifest).rglob("*.jpg"))) == images
+        frames = [count for name, count in report.counts.items() if name.endswith("frames")]
+        assert sum(frames) == images
 
     def test_a_failed_writing_leaves_no_manifest(
         self, otb: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -145,7 +167,7 @@ class TestLocal:
 class TestParameters:
     def test_an_unknown_benchmark(self, tmp_path: Path) -> None:
         for call in (lambda: make("vot", OTB, tmp_path / "x.json"), lambda: datasets.check("vot", tmp_path)):
-            with pytest.raises(UserError, match="unknown benchmark 'vot'; choose one of got10k, otb100, cuhk_sysu"):
+            with pytest.raises(UserError, match="unknown benchmark 'vot'; choose one of got10k, otb100, dtb70"):
                 call()
 
     @pytest.mark.parametrize(
@@ -167,6 +189,13 @@ class TestParameters:
     def test_no_json(self, tmp_path: Path) -> None:
         with pytest.raises(UserError, match="--params: is not valid JSON"):
             datasets.make("otb100", "{", tmp_path / "otb100.json")
+
+    def test_the_config_has_every_dataset_and_only_the_necessary_are_required(self) -> None:
+        assert set(Data.model_fields) == set(datasets.DATASETS)
+        local = LocalCopy(source="local", root="/somewhere")
+        data = Data(got10k=local, otb100=local, cuhk_sysu=local)
+        assert data.names == ("got10k", "otb100", "cuhk_sysu")
+        assert data.model_copy(update={"lasot": local}).names == ("got10k", "otb100", "lasot", "cuhk_sysu")
 
     def test_every_dataset_names_its_modules(self) -> None:
         for benchmark in datasets.DATASETS:

@@ -13,7 +13,9 @@ from distillery import __version__, commands
 from distillery.errors import UserError
 
 Command = Callable[[argparse.Namespace], int | None]
-BENCHMARKS = ("got10k", "otb100", "cuhk_sysu")
+TRACKING = ("otb100", "dtb70", "vot2018", "vot2019", "lasot", "trackingnet", "got10k")
+BENCHMARKS = (*TRACKING, "cuhk_sysu")
+SERVER_SETS = ("trackingnet_test", "got10k_test")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -81,26 +83,73 @@ def _parser() -> argparse.ArgumentParser:
     params(train)
     path(train, "--data", "manifest of the training set", required=True)
     path(train, "--teacher", "checkpoint of the teacher")
+    path(train, "--recording", "what the teacher says to each batch, of record-teacher")
+    train.add_argument("--searched", nargs="+", default=[], metavar="NAME=RESULT", help="results of select-students")
     train.add_argument("--out", nargs="+", required=True, metavar="NAME=CHECKPOINT", help="one for each network")
 
-    track = command("track", commands.track, "Run a tracker over a benchmark.")
-    track.add_argument("--benchmark", required=True, choices=["otb100"])
-    path(track, "--root", "folder in the official layout", required=True)
+    record = command("record-teacher", commands.record_teacher, "Record what a teacher says to every training batch.")
+    params(record)
+    path(record, "--data", "manifest of the training set", required=True)
+    path(record, "--teacher", "checkpoint of the teacher", required=True)
+    path(record, "--out", "recording to write", required=True)
+
+    select = command("select-students", commands.select_students, "Search for a student's channel numbers.")
+    params(select)
+    path(select, "--data", "manifest of the training set", required=True)
+    path(select, "--teacher", "checkpoint of the teacher", required=True)
+    path(select, "--out", "JSON file with the architecture and all that was visited", required=True)
+    select.add_argument("--workers", type=int, default=1, help="processes; the result does not depend on it")
+
+    track = command("track", commands.track, "Run a tracker over one benchmark or several.")
+    track.add_argument("--benchmark", choices=[*TRACKING, *SERVER_SETS])
+    path(track, "--root", "folder in the official layout")
+    path(track, "--results", "folder for the result files")
+    track.add_argument(
+        "--on",
+        nargs=3,
+        action="append",
+        default=[],
+        metavar=("BENCHMARK", "ROOT", "RESULTS"),
+        help="one of several runs",
+    )
     which = track.add_mutually_exclusive_group(required=True)
     path(which, "--checkpoint", "trained tracker")
     which.add_argument("--baseline", choices=["static", "ncc"], help="trivial tracker")
-    path(track, "--results", "folder for the result files", required=True)
     params(track, required=False)
     track.add_argument("--allow-partial", action="store_true", help="run on the sequences that are there")
+    track.add_argument("--repetitions", type=int, default=1, help="runs of a stochastic tracker (VOT: 15, GOT-10k: 3)")
 
     score = command("score", commands.score, "Score anyone's results by a benchmark's protocol.")
-    score.add_argument("--benchmark", required=True, choices=["otb100", "cuhk_sysu"])
+    score.add_argument("--benchmark", required=True, choices=BENCHMARKS)
     path(score, "--root", "folder in the official layout; images are not needed", required=True)
     path(score, "--results", "folder of result files, or .npz of person search", required=True)
-    score.add_argument("--protocol", help="variant (otb100: got10k, pysot, …; cuhk_sysu: official, seqnet)")
+    score.add_argument("--protocol", help="variant (otb100: got10k, pysot, …; vot2019: pysot, vottoolkit; see docs)")
     path(score, "--out", "JSON file for the metrics")
     score.add_argument("--allow-partial", action="store_true", help="score what is there and count what is not")
     score.add_argument("--label", nargs="+", default=[], metavar="NAME=VALUE", help="model, variant and seed to record")
+
+    many = command("score-all", commands.score_all, "Score many trackers on one benchmark.")
+    many.add_argument("--benchmark", required=True, choices=TRACKING)
+    path(many, "--root", "folder in the official layout; images are not needed", required=True)
+    many.add_argument("--protocol", help="variant, as for score")
+    many.add_argument(
+        "--pairs", nargs="+", required=True, metavar="RESULTS=METRICS", help="…/<model>/<variant>/seed<k>.json to write"
+    )
+
+    pack = command("submission", commands.submission, "Pack results for the server of a benchmark's test set.")
+    pack.add_argument("--benchmark", required=True, choices=SERVER_SETS)
+    path(pack, "--root", "folder in the official layout", required=True)
+    path(pack, "--results", "folder of result files", required=True)
+    path(pack, "--out", "zip to write; a record with its hash lies beside it", required=True)
+
+    answer = command("answer", commands.answer, "Import a server's answer as metrics.")
+    answer.add_argument("--benchmark", required=True, choices=SERVER_SETS)
+    path(answer, "--answer", "what the server said: JSON, or lines `Name: number`", required=True)
+    path(answer, "--submission", "the zip that was sent", required=True)
+    path(answer, "--out", "JSON file for the metrics", required=True)
+    answer.add_argument(
+        "--label", nargs="+", default=[], metavar="NAME=VALUE", help="model, variant and seed to record"
+    )
 
     reid = command("train-reid", commands.train_reid, "Train the re-identification teacher on ground-truth crops.")
     params(reid)
@@ -134,6 +183,11 @@ def _parser() -> argparse.ArgumentParser:
     params(cost)
     path(cost, "--out", "JSON file", required=True)
 
+    maps = command("response-maps", commands.response_maps, "Compute the response maps that a figure compares.")
+    maps.add_argument("--checkpoints", nargs="+", required=True, metavar="NAME=CHECKPOINT")
+    path(maps, "--data", "manifest of OTB-100", required=True)
+    path(maps, "--out", ".npz to write", required=True)
+
     tables = command("tables", commands.tables, "Make the tables from metrics.")
     figures = command("figures", commands.figures, "Make the figures from metrics and predictions.")
     report = command("report", commands.report, "Make the report from tables and figures.")
@@ -143,10 +197,12 @@ def _parser() -> argparse.ArgumentParser:
     for stage in (tables, figures):
         path(stage, "--compute", "output of profile-networks", required=True)
         path(stage, "--out-dir", "folder to write to", required=True)
+        path(stage, "--curves", "training metrics", nargs="+", default=[])
+        path(stage, "--searches", "results of select-students", nargs="+", default=[])
     path(tables, "--sidecars", "sidecars of the checkpoints", nargs="+", required=True)
-    path(figures, "--curves", "training metrics", nargs="+", required=True)
     path(figures, "--data", "dataset manifests", nargs="+", required=True)
     path(figures, "--predictions", "indices of predictions", nargs="+", required=True)
+    path(figures, "--maps", "output of response-maps")
     path(report, "--tables", "folder of tables", required=True)
     path(report, "--figures", "folder of figures", required=True)
     path(report, "--out", "HTML file", required=True)

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from distillery.arguments import label, named_paths, number, pairs, plain_json
 from distillery.errors import UserError
 
 
@@ -43,40 +42,71 @@ def check(options: argparse.Namespace) -> int:
 
 def train_trackers(options: argparse.Namespace) -> None:
     """Trains the trackers of one run."""
-    from distillery.config.base import parse_json
-    from distillery.config.tracking import TrackerTraining
+    from distillery.config.tracking import parse_training
     from distillery.tracking.training import train_trackers
 
-    parameters = parse_json(TrackerTraining, options.params)
-    train_trackers(parameters, options.data, _named_paths(options.out, "--out"), options.teacher)
+    train_trackers(
+        parse_training(options.params),
+        options.data,
+        named_paths(options.out, "--out"),
+        options.teacher,
+        recording=options.recording,
+        searched=named_paths(options.searched, "--searched"),
+    )
+
+
+def record_teacher(options: argparse.Namespace) -> None:
+    """Records what a teacher says to every batch."""
+    from distillery.config.tracking import parse_training
+    from distillery.tracking.training import record_teacher
+
+    record_teacher(parse_training(options.params), options.data, options.teacher, options.out)
+
+
+def select_students(options: argparse.Namespace) -> None:
+    """Searches for a student's architecture."""
+    from distillery.config.base import parse_json
+    from distillery.config.selection import SelectionJob
+    from distillery.tracking.selecting import select_students
+
+    parameters = parse_json(SelectionJob, options.params)
+    found = select_students(parameters, options.data, options.teacher, options.out, workers=options.workers)
+    print(f"{options.out}: {found['size_ratio']:.1f} times smaller, reward {found['reward']:.3f}")
 
 
 def track(options: argparse.Namespace) -> None:
-    """Runs a tracker over a benchmark."""
+    """Runs a tracker over one benchmark or several."""
     from distillery.config.base import parse_json
     from distillery.config.tracking import TrackJob
     from distillery.tracking import running
 
-    index = running.track(
-        options.benchmark,
-        options.root,
-        options.results,
-        parse_json(TrackJob, options.params) if options.params else TrackJob(),
+    targets = {name: (Path(root), Path(results)) for name, root, results in options.on}
+    if options.benchmark:
+        if options.root is None or options.results is None:
+            raise UserError(
+                "a benchmark needs its root and a folder for the results", remedy="give --root and --results"
+            )
+        targets[options.benchmark] = (options.root, options.results)
+    if not targets:
+        raise UserError("no benchmark is named", remedy="give --benchmark, --root and --results, or --on")
+    job = parse_json(TrackJob, options.params) if options.params else TrackJob()
+    indices = running.track_all(
+        targets,
+        job,
         checkpoint=options.checkpoint,
         baseline=options.baseline,
         allow_partial=options.allow_partial,
+        repetitions=options.repetitions,
     )
-    rate = index["speed"]["frames_per_second"]
-    print(f"{options.results}: {len(index['sequences'])} sequences, {rate:.1f} frames/s (median over sequences)")
+    for name, index in indices.items():
+        rate = index["speed"]["frames_per_second"]
+        print(f"{targets[name][1]}: {len(index['sequences'])} sequences, {rate:.1f} frames/s (median over sequences)")
 
 
 def score(options: argparse.Namespace) -> None:
     """Scores results."""
     from distillery.files import write_json
 
-    label: dict[str, str | int] = dict(_pairs(options.label, "--label"))
-    if "seed" in label:
-        label["seed"] = _number(str(label["seed"]), "--label seed")
     if options.benchmark == "cuhk_sysu":
         from distillery.person_search import scoring as search
 
@@ -89,18 +119,56 @@ def score(options: argparse.Namespace) -> None:
             options.benchmark,
             options.root,
             options.results,
-            protocol=options.protocol or "got10k",
+            protocol=options.protocol,
             allow_partial=options.allow_partial,
         )
-    metrics |= label
+    metrics |= label(options.label)
     for name, value in metrics["numbers"].items():
-        print(f"{name}: {value:.4f}")
+        print(f"{name}: {value:.4f}" if value is not None else f"{name}: not defined")
     for name, value in metrics["counts"].items():
         print(f"{name}: {value}")
     if metrics.get("note"):
         print(f"note: {metrics['note']}")
     if options.out:
         write_json(options.out, metrics)
+
+
+def score_all(options: argparse.Namespace) -> None:
+    """Scores many trackers on one benchmark; whose results they are stands in the path of the metrics."""
+    from distillery.files import write_json
+    from distillery.tracking import scoring
+
+    wanted = {Path(results): Path(metrics) for results, metrics in pairs(options.pairs, "--pairs").items()}
+    scored = scoring.score_many(options.benchmark, options.root, list(wanted), protocol=options.protocol)
+    for results, metrics in wanted.items():
+        *_, model, variant, seed = metrics.with_suffix("").parts
+        whose = {"model": model, "variant": variant, "seed": number(seed.removeprefix("seed"), "--pairs")}
+        write_json(metrics, scored[results] | whose)
+    print(f"{options.benchmark}: {len(wanted)} results scored")
+
+
+def submission(options: argparse.Namespace) -> None:
+    """Packs results for a benchmark's server."""
+    from distillery.tracking.submission import pack
+
+    record = pack(options.benchmark, options.root, options.results, options.out)
+    print(f"{options.out}: {record['sequences']} sequences, sha256 {record['sha256']}")
+
+
+def answer(options: argparse.Namespace) -> None:
+    """Imports a server's answer as metrics."""
+    from distillery.files import write_json
+    from distillery.tracking.submission import import_answer
+
+    metrics = import_answer(options.benchmark, options.answer, options.submission)
+    write_json(options.out, metrics | label(options.label))
+
+
+def response_maps(options: argparse.Namespace) -> None:
+    """Computes the response maps that a figure shows."""
+    from distillery.tracking.response_maps import write_response_maps
+
+    write_response_maps(named_paths(options.checkpoints, "--checkpoints"), options.data, options.out)
 
 
 def train_reid(options: argparse.Namespace) -> None:
@@ -146,7 +214,7 @@ def profile_networks(options: argparse.Namespace) -> None:
     from distillery.config.training import Compute
     from distillery.profiling import profile_networks
 
-    checkpoints = _named_paths(options.checkpoints, "--checkpoints")
+    checkpoints = named_paths(options.checkpoints, "--checkpoints")
     profile_networks(checkpoints, parse_json(Compute, options.params), options.out)
 
 
@@ -154,7 +222,15 @@ def tables(options: argparse.Namespace) -> None:
     """Makes the tables."""
     from distillery.paper.tables import write_tables
 
-    write_tables(_json(options.params), options.metrics, options.sidecars, options.compute, options.out_dir)
+    write_tables(
+        plain_json(options.params),
+        options.metrics,
+        options.sidecars,
+        options.compute,
+        options.out_dir,
+        curve_files=options.curves,
+        searches=options.searches,
+    )
 
 
 def figures(options: argparse.Namespace) -> None:
@@ -162,13 +238,15 @@ def figures(options: argparse.Namespace) -> None:
     from distillery.paper.figures import write_figures
 
     write_figures(
-        _json(options.params),
+        plain_json(options.params),
         options.metrics,
         options.curves,
         options.compute,
         options.data,
         options.predictions,
         options.out_dir,
+        searches=options.searches,
+        maps=options.maps,
     )
 
 
@@ -176,7 +254,7 @@ def report(options: argparse.Namespace) -> None:
     """Makes the report."""
     from distillery.paper.report import write_report
 
-    write_report(_json(options.params), options.tables, options.figures, options.metrics, options.out)
+    write_report(plain_json(options.params), options.tables, options.figures, options.metrics, options.out)
     print(f"report: {options.out}")
 
 
@@ -196,29 +274,3 @@ def config(options: argparse.Namespace) -> None:
     else:
         loaded = profile.load(options.file)
         print(loaded.model_dump_json(indent=1) if options.action == "show" else f"{options.file}: no fault")
-
-
-def _pairs(items: Sequence[str], flag: str) -> dict[str, str]:
-    pairs = [item.partition("=") for item in items]
-    wrong = next((name for name, equals, value in pairs if not (equals and value)), None)
-    if wrong is not None:
-        raise UserError(f"{wrong!r} is not NAME=VALUE", place=flag, remedy="write it with an equals sign")
-    return {name: value for name, _, value in pairs}
-
-
-def _number(text: str, flag: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise UserError(f"{text!r} is not a whole number", place=flag, remedy="pass a number") from None
-
-
-def _json(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UserError(f"is not valid JSON ({error.msg})", file="--params", remedy="pass the rule's params") from None
-
-
-def _named_paths(items: Sequence[str], flag: str) -> dict[str, Path]:
-    return {name: Path(value) for name, value in _pairs(items, flag).items()}

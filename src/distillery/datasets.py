@@ -10,7 +10,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from distillery.config.base import Section, parse_json
-from distillery.config.data import EmbeddedCUHKSYSU, EmbeddedGOT10k, EmbeddedOTB100, LocalCopy
+from distillery.config.data import (
+    EmbeddedCUHKSYSU,
+    EmbeddedDTB70,
+    EmbeddedGOT10k,
+    EmbeddedLaSOT,
+    EmbeddedOTB100,
+    EmbeddedTrackingNet,
+    EmbeddedVOT,
+    LocalCopy,
+)
 from distillery.data.checking import CheckReport
 from distillery.data.manifest import build
 from distillery.errors import UserError
@@ -31,6 +40,23 @@ DATASETS = {
     ),
     "otb100": Dataset(
         EmbeddedOTB100, "distillery.data.worlds.otb100:write_otb100", "distillery.tracking.benchmarks.otb100:check"
+    ),
+    "dtb70": Dataset(
+        EmbeddedDTB70, "distillery.data.worlds.dtb70:write_dtb70", "distillery.tracking.benchmarks.dtb70:check"
+    ),
+    "vot2018": Dataset(
+        EmbeddedVOT, "distillery.data.worlds.vot:write_vot2018", "distillery.tracking.benchmarks.vot:check"
+    ),
+    "vot2019": Dataset(
+        EmbeddedVOT, "distillery.data.worlds.vot:write_vot2019", "distillery.tracking.benchmarks.vot:check"
+    ),
+    "lasot": Dataset(
+        EmbeddedLaSOT, "distillery.data.worlds.lasot:write_lasot", "distillery.tracking.benchmarks.lasot:check"
+    ),
+    "trackingnet": Dataset(
+        EmbeddedTrackingNet,
+        "distillery.data.worlds.trackingnet:write_trackingnet",
+        "distillery.tracking.benchmarks.trackingnet:check",
     ),
     "cuhk_sysu": Dataset(
         EmbeddedCUHKSYSU, "distillery.data.worlds.cuhk_sysu:write_cuhk_sysu", "distillery.person_search.checking:check"

@@ -9,9 +9,10 @@ from pathlib import Path
 from distillery.config.training import Compute
 from distillery.engine import checkpoint, cost
 from distillery.files import write_json
+from distillery.tracking.families import FAMILIES
 
 MEASURES = {
-    "siamfc": "distillery.tracking.cost",
+    **{family: row.cost for family, row in FAMILIES.items()},
     "oim": "distillery.person_search.cost",
     "reid": "distillery.person_search.cost",
 }

@@ -14,8 +14,9 @@ import yaml
 from pydantic import BaseModel
 
 from distillery.config import document, jobs, profile
-from distillery.config.base import parse, parse_json
-from distillery.config.tracking import Sharing, TrackerTraining
+from distillery.config.base import parse
+from distillery.config.distillation import Sharing
+from distillery.config.tracking import SiamFCTraining, parse_training
 from distillery.errors import UserError
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
@@ -54,12 +55,12 @@ def test_shipped_profiles_pass_the_json_schema(name: str) -> None:
     [
         ("seedz", [0]),
         ("compute.thread", 1),
-        ("tracking.runs.teacher.optimisation.stepps", 1),
+        ("tracking.siamfc.runs.teacher.optimisation.stepps", 1),
         ("data.otb100.frame", 3),
         ("seeds", "0"),
         ("compute.threads", 1.5),
         ("person_search.identification.batch_norm", "yes"),
-        ("tracking.runs.teacher.optimisation.optimiser", "adam"),
+        ("tracking.siamfc.runs.teacher.optimisation.optimiser", "adam"),
         ("data.got10k.source", "elsewhere"),
     ],
 )
@@ -78,12 +79,12 @@ def test_the_schema_refuses_what_the_types_refuse(smoke: dict[str, Any], path: s
         ("compute.thread", "threads"),
         ("data.otb100.frame", "frames"),
         ("data.cuhk_sysu.train_image", "train_images"),
-        ("tracking.pair", "pairs"),
-        ("tracking.runs.tsskd.distillation.omga", "omega"),
-        ("tracking.runs.tsskd.distillation.sharing.tresh", "threshold"),
+        ("tracking.siamfc.pair", "pairs"),
+        ("tracking.siamfc.runs.tsskd.distillation.omga", "omega"),
+        ("tracking.siamfc.runs.tsskd.distillation.sharing.tresh", "threshold"),
         # A run may bear the name of a field.
-        ("tracking.runs.teacher.optimisation.stepps", "steps"),
-        ("tracking.architectures.teacher.with", "width"),
+        ("tracking.siamfc.runs.teacher.optimisation.stepps", "steps"),
+        ("tracking.siamfc.architectures.teacher.with", "width"),
         ("person_search.networks.large.depth", "depths"),
     ],
 )
@@ -107,11 +108,20 @@ def test_an_unknown_key_is_named_with_the_nearest_valid_one(smoke: dict[str, Any
         ("compute.threads", "two", "valid integer"),
         ("compute.device", "tpu", "'cuda'"),
         ("profile", "My Profile", "pattern"),
-        ("tracking.runs.tsskd.teacher", "nobody", "needs a teacher run"),
-        ("tracking.runs.tsskd.teacher", None, "go together"),
-        ("tracking.runs.ground_truth.networks", ["dime"], "unknown architecture 'dime'"),
-        ("tracking.runs.tsskd.networks", ["dim"], "at least two networks"),
-        ("tracking.runs.tsskd.distillation.template", 2, "must be odd"),
+        ("tracking.siamfc.runs.tsskd.teacher", "nobody", "needs a teacher run"),
+        ("tracking.siamfc.runs.tsskd.teacher", None, "go together"),
+        ("tracking.siamfc.runs.ground_truth.networks", ["dime"], "unknown architecture 'dime'"),
+        ("tracking.siamfc.runs.tsskd.networks", ["dim"], "at least two networks"),
+        ("tracking.siamfc.runs.tsskd.distillation.template", 2, "must be odd"),
+        ("tracking.siamfc.runs.tsskd.teacher_seed", 1, "of the teacher of the run's own seed"),
+        ("tracking.siamfc.runs.tsskd.distillation.layers", [4], "share a recording of 'teacher'"),
+        ("tracking.siamfc.runs.teacher.control", "softmax", "'label_map'"),
+        ("tracking.siamfc.runs.tskd.control", "label_map", "a control has no teacher"),
+        ("tracking.siamfc.searched.teacher", "policy", "searched as well"),
+        ("tracking.siamfc.selection", None, "need a selection"),
+        ("tracking.siamfc.geometry.search", 128, "stride"),
+        ("tracking.siamrpn.geometry.stride", 8, "stride"),
+        ("tracking.benchmarks", ["otb100", "got10k", "vot2018"], "data.vot2018 is not there"),
         ("person_search.runs.oim_table.table", "other", "unknown table 'other'"),
         ("person_search.networks.large.stem_blocks", 9, "exceeds"),
         ("person_search.runs.oim.optimisation.learning_rate", float("inf"), "number"),
@@ -127,8 +137,8 @@ def test_a_wrong_value_is_told_in_one_sentence(smoke: dict[str, Any], path: str,
 
 
 def test_a_missing_key_is_named(smoke: dict[str, Any]) -> None:
-    del smoke["tracking"]["pairs"]
-    with pytest.raises(UserError, match=r"tracking\.pairs: a required key is missing"):
+    del smoke["tracking"]["siamfc"]["pairs"]
+    with pytest.raises(UserError, match=r"tracking\.siamfc\.pairs: a required key is missing"):
         parse(profile.Profile, smoke, source="my.yaml")
 
 
@@ -156,21 +166,36 @@ def test_a_missing_file_is_told_in_one_sentence(tmp_path: Path) -> None:
         profile.load(tmp_path / "none.yaml")
 
 
-def test_parameters_of_a_job_survive_the_command_line() -> None:
+@pytest.mark.parametrize("family", ["siamfc", "siamrpn"])
+def test_parameters_of_a_job_survive_the_command_line(family: str) -> None:
     mini = profile.load(CONFIG / "mini.yaml")
-    plain = jobs.tracker_training(mini, "tsskd", 2)
-    parsed = parse_json(TrackerTraining, json.dumps(plain))
+    plain = jobs.tracker_training(mini, family, "tsskd", 2)
+    parsed = parse_training(json.dumps(plain))
     assert parsed.model_dump(mode="json") == plain
     assert parsed.distillation is not None
     assert isinstance(parsed.distillation.sharing, Sharing)
+    assert isinstance(parsed, SiamFCTraining) == (family == "siamfc")
     with pytest.raises(UserError, match="--params"):
-        parse_json(TrackerTraining, "{")
+        parse_training("{")
+    with pytest.raises(UserError, match=r"--params, family: is 'atom', not one of siamfc"):
+        parse_training(json.dumps(plain | {"family": "atom"}))
+
+
+def test_a_recording_knows_nothing_of_the_runs_but_what_they_share() -> None:
+    mini = profile.load(CONFIG / "mini.yaml")
+    recording = jobs.teacher_recording(mini, "siamfc", "teacher", 1)
+    run = jobs.tracker_training(mini, "siamfc", "tsskd", 1)
+    assert recording["architectures"] == {}
+    assert recording["distillation"]["sharing"] is None
+    for section, key in (("optimisation", "steps"), ("optimisation", "batch"), ("distillation", "layers")):
+        assert recording[section][key] == run[section][key]
 
 
 def test_a_job_gets_its_own_parameters_and_nothing_of_the_others() -> None:
     mini = profile.load(CONFIG / "mini.yaml")
-    ground_truth = jobs.tracker_training(mini, "ground_truth", 0)
-    assert list(ground_truth["architectures"]) == ["dim"]
+    ground_truth = jobs.tracker_training(mini, "siamfc", "ground_truth", 0)
+    assert list(ground_truth["architectures"]) == ["intelligent"]
+    assert ground_truth["networks"] == ["dim", "intelligent"], "the search says what dim looks like"
     assert ground_truth["distillation"] is None
     text = json.dumps(jobs.search_training(mini, "small", "oim", 0))
     assert "reid_teacher" not in text

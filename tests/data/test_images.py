@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from distillery.data.images import read_image
+from distillery.data.images import image_size, read_image
 from distillery.errors import UserError
 
 
@@ -122,3 +122,22 @@ def test_any_bytes_give_an_image_or_a_user_error(tmp_path: Path, head: bytes, bo
     path.write_bytes(head + body + b"\xff\xda\xff\xd9IEND\xaeB`\x82")
     with contextlib.suppress(UserError):
         assert read_image(path).dtype == np.uint8
+
+
+class TestSize:
+    @pytest.mark.parametrize("options", [{"progressive": True}, {"exif": b"Exif\0\0" + b"x" * 60_000}])
+    def test_from_a_jpeg_header(self, tmp_path: Path, picture: np.ndarray, options: dict[str, object]) -> None:
+        assert image_size(save(tmp_path / "a.jpg", picture, **options)) == (48, 32)
+
+    def test_from_a_png_header(self, tmp_path: Path, picture: np.ndarray) -> None:
+        assert image_size(save(tmp_path / "a.png", picture)) == (48, 32)
+
+    @pytest.mark.parametrize("data", [b"", b"GIF89a", b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n" + b"\0" * 16])
+    def test_no_header(self, tmp_path: Path, data: bytes) -> None:
+        (tmp_path / "a.jpg").write_bytes(data)
+        with pytest.raises(UserError, match="has no valid image header"):
+            image_size(tmp_path / "a.jpg")
+
+    def test_no_file(self, tmp_path: Path) -> None:
+        with pytest.raises(UserError, match="does not exist"):
+            image_size(tmp_path / "a.jpg")

@@ -163,6 +163,11 @@ def slow_target_response(zs: torch.Tensor, xs: torch.Tensor, zt: torch.Tensor, x
     return total / len(zs)
 
 
+def target_response(zs: torch.Tensor, xs: torch.Tensor, zt: torch.Tensor, xt: torch.Tensor, side: int = 3):
+    student, teacher = (losses.response_maps(z, x, template=side) for z, x in ((zs, xs), (zt, xt)))
+    return losses.target_response(student, teacher)
+
+
 class TestTargetResponse:
     z, x = random(2, 6, 5, 5, seed=3), random(2, 6, 9, 8, seed=4)
     other_z, other_x = random(2, 4, 5, 5, seed=5), random(2, 4, 9, 8, seed=6)
@@ -179,34 +184,34 @@ class TestTargetResponse:
 
     @pytest.mark.parametrize("side", [1, 3, 5])
     def test_equals_the_equations_for_unequal_widths(self, side: int) -> None:
-        found = losses.target_response(self.other_z, self.other_x, self.z, self.x, template=side)
+        found = target_response(self.other_z, self.other_x, self.z, self.x, side)
         assert found.item() == pytest.approx(slow_target_response(self.other_z, self.other_x, self.z, self.x, side))
         assert found > 1e-3
 
     def test_zero_for_identical_networks(self) -> None:
-        assert losses.target_response(self.z, self.x, self.z, self.x).item() == 0
+        assert target_response(self.z, self.x, self.z, self.x).item() == 0
 
     def test_the_number_of_channels_and_the_scale_of_features_do_not_matter(self) -> None:
         wide_z, wide_x = (torch.cat((t, t, t), 1) for t in (self.z, self.x))
-        assert losses.target_response(wide_z, wide_x, self.z, self.x).item() == pytest.approx(0, abs=1e-12)
-        assert losses.target_response(7 * self.z, 7 * self.x, self.z, self.x).item() == pytest.approx(0, abs=1e-12)
+        assert target_response(wide_z, wide_x, self.z, self.x).item() == pytest.approx(0, abs=1e-12)
+        assert target_response(7 * self.z, 7 * self.x, self.z, self.x).item() == pytest.approx(0, abs=1e-12)
 
     def test_the_exemplar_matters_to_the_search_branch(self) -> None:
         """Weights come from each network's own exemplar, so swapping it changes more than the exemplar's term."""
         moved = self.z.flip(-1)
-        exemplar_term = losses.target_response(moved, self.x, self.z, self.x)
+        exemplar_term = target_response(moved, self.x, self.z, self.x)
         z_only = F.mse_loss(*(F.normalize(losses.activation_map(t).flatten(1)) for t in (moved, self.z)))
         assert exemplar_term > z_only + 1e-4
 
     def test_no_gradient_reaches_the_teacher(self) -> None:
         tensors = [t.clone().requires_grad_() for t in (self.other_z, self.other_x, self.z, self.x)]
-        losses.target_response(*tensors).backward()
+        target_response(*tensors).backward()
         assert [t.grad is not None and bool(t.grad.abs().sum() > 0) for t in tensors[:2]] == [True, True]
         assert [t.grad for t in tensors[2:]] == [None, None]
 
     def test_dead_features_give_a_finite_loss_and_gradient(self) -> None:
         dead = torch.zeros(2, 4, 5, 5, requires_grad=True)
-        found = losses.target_response(dead, torch.zeros(2, 4, 9, 8), self.z.float(), self.x.float())
+        found = target_response(dead, torch.zeros(2, 4, 9, 8), self.z.float(), self.x.float())
         found.backward()
         assert found.isfinite()
         assert dead.grad.isfinite().all()
@@ -237,7 +242,7 @@ class TestSharing:
         student = torch.tensor([[[0.5, 0, 0, 3.0]], [[0.0, 0, 0, 0]]], requires_grad=True)
         giver = torch.zeros(2, 1, 4, requires_grad=True)
         found = losses.sharing_boxes(student, giver)
-        assert found.tolist() == [pytest.approx((0.125 + 2.5) / 4), 0]
+        assert found.tolist() == [pytest.approx(0.125 + 2.5), 0]
         found.sum().backward()
         assert giver.grad is None
 
@@ -256,3 +261,51 @@ class TestSuppressingWeight:
     def test_carries_no_gradient(self) -> None:
         student, teacher = torch.ones(2, requires_grad=True), torch.ones(2, requires_grad=True)
         assert not losses.suppressing_weight(student, teacher, threshold=1, decay=0.5, epoch=1).requires_grad
+
+
+def test_boxes_may_be_weighed_by_location() -> None:
+    first, second = random(2, 3, 4, seed=11), random(2, 3, 4, seed=12)
+    weight = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.5, 0.5]], dtype=first.dtype)
+    each = F.smooth_l1_loss(first, second, reduction="none").sum(2)
+    expected = [each[0, 0].item(), (each[1, 1].item() + each[1, 2].item()) / 2]
+    assert losses.sharing_boxes(first, second, weight).tolist() == pytest.approx(expected)
+    assert losses.sharing_boxes(first, second, torch.zeros(2, 3)).tolist() == [0, 0]
+
+
+def test_the_label_map_control_by_hand() -> None:
+    # Two positives of three: -(log p1 + log p2) / 2 with p = softmax(0, ln 2, 0) = 1/4, 1/2, 1/4.
+    logits = torch.tensor([[0.0, math.log(2), 0.0]])
+    found = losses.label_map(logits, torch.tensor([1.0, 1.0, 0.0]))
+    assert found.tolist() == [pytest.approx((math.log(4) + math.log(2)) / 2)]
+
+
+def test_the_label_map_control_is_least_at_the_label_map() -> None:
+    labels = torch.tensor([0.0, 1.0, 1.0, 0.0])
+    entropy = math.log(2)
+    assert losses.label_map(40 * labels[None] - 20, labels).item() == pytest.approx(entropy, abs=1e-6)
+    assert losses.label_map(random(1, 4, seed=13), labels).item() > entropy
+
+
+def test_half_the_weight_lies_on_the_labels() -> None:
+    labels = torch.tensor([[1.0, 0.0, 0.0, 0.0, 1.0], [0.0, 0.0, 0.0, 0.0, 0.0]])
+    weight = losses.balanced_weight(labels)
+    torch.testing.assert_close(weight[0], torch.tensor([1 / 4, 1 / 6, 1 / 6, 1 / 6, 1 / 4]))
+    torch.testing.assert_close(weight[1], torch.full((5,), 1 / 5))
+    assert losses.balanced_weight(torch.ones(1, 4)).tolist() == [[0.25] * 4]
+
+
+def test_bernoulli_divergences_take_weights() -> None:
+    student, teacher = random(2, 3, seed=14), random(2, 3, seed=15)
+    one = torch.tensor([[0.0, 1.0, 0.0]]).expand(2, 3)
+    found = losses.teacher_soft(student, teacher, form="bernoulli", weight=one)
+    assert found.item() == pytest.approx(losses.teacher_soft(student[:, 1:2], teacher[:, 1:2], form="bernoulli").item())
+    alike = torch.full((2, 3), 1 / 3, dtype=student.dtype)
+    for form, loss in (("teacher_soft", losses.teacher_soft), ("sharing", losses.sharing)):
+        options = {"form": "bernoulli"} if form == "teacher_soft" else {}
+        torch.testing.assert_close(loss(student, teacher, **options, weight=alike), loss(student, teacher, **options))
+
+
+def test_the_teachers_boxes_are_learnt_by_their_own_loss() -> None:
+    first, second = torch.tensor([[[1.0, 0.0, 0.0, -2.0], [9.0, 9.0, 9.0, 9.0]]]), torch.zeros(1, 2, 4)
+    assert losses.soft_boxes(first, second, torch.tensor([[1.0, 0.0]])).tolist() == [3.0]
+    assert losses.soft_boxes(first, second).tolist() == [(3 + 36) / 2]

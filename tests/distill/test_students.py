@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from distillery.config.tracking import Distillation, Sharing
+from distillery.config.distillation import Distillation, Sharing
 from distillery.distill import losses, students
 from distillery.distill.students import Response
 
@@ -34,14 +34,20 @@ def config(**changes: object) -> Distillation:
     return Distillation(layers=LAYERS, **changes)
 
 
+def taught(teacher: Response, **changes: object) -> students.Lesson:
+    return students.lesson(teacher, config(**changes))
+
+
 def test_knowledge_transfer_weighs_its_terms() -> None:
     student, teacher = response(1), response(2, channels=6, grad=False)
-    total, terms = students.knowledge_transfer(student, teacher, config(eta=2.0, lam=0.5, omega=10.0))
+    total, terms = students.knowledge_transfer(student, taught(teacher), config(eta=2.0, lam=0.5, omega=10.0))
     assert set(terms) == {"teacher_soft", "adaptive_hard", "target_response"}
     assert terms["teacher_soft"].item() == pytest.approx(losses.teacher_soft(student.score, teacher.score).item())
     assert terms["adaptive_hard"].item() == pytest.approx(student.hard.mean().item())
     layers = [
-        losses.target_response(student.exemplar[j], student.search[j], teacher.exemplar[j], teacher.search[j]).item()
+        losses.target_response(
+            *(losses.response_maps(side.exemplar[j], side.search[j]) for side in (student, teacher))
+        ).item()
         for j in LAYERS
     ]
     assert terms["target_response"].item() == pytest.approx(sum(layers))
@@ -51,15 +57,15 @@ def test_knowledge_transfer_weighs_its_terms() -> None:
 
 def test_without_omega_no_feature_is_needed() -> None:
     bare = Response(torch.zeros(2, 3), torch.ones(2))
-    total, terms = students.knowledge_transfer(bare, bare, config(omega=0.0))
+    total, terms = students.knowledge_transfer(bare, taught(bare, omega=0.0), config(omega=0.0))
     assert set(terms) == {"teacher_soft", "adaptive_hard"}
     assert total.item() == pytest.approx(0.1)
 
 
 def test_boxes_join_the_soft_and_the_hard_loss() -> None:
     student, teacher = response(1, boxes=True), response(2, boxes=True, grad=False)
-    _, terms = students.knowledge_transfer(student, teacher, config())
-    boxes = losses.sharing_boxes(student.boxes, teacher.boxes).mean()
+    _, terms = students.knowledge_transfer(student, taught(teacher), config())
+    boxes = losses.soft_boxes(student.boxes, teacher.boxes).mean()
     expected = losses.teacher_soft(student.score, teacher.score) + boxes
     assert terms["teacher_soft"].item() == pytest.approx(expected.item())
     assert terms["adaptive_hard"].item() == pytest.approx(student.hard.mean().item() + 0.3)
@@ -69,7 +75,8 @@ def test_boxes_join_the_soft_and_the_hard_loss() -> None:
 class TestShare:
     """The gate looks at one of the two students; here the receiver is good and the giver is bad."""
 
-    good, bad, teacher = response(1, hard=0.1), response(2, hard=0.9), response(3, hard=0.2, grad=False)
+    good, bad = response(1, hard=0.1), response(2, hard=0.9)
+    teacher = taught(response(3, hard=0.2, grad=False))
 
     def test_an_unreliable_giver_is_suppressed(self) -> None:
         loss, gate = students.share(self.good, self.bad, self.teacher, Sharing(gate="other"), 0)
@@ -87,7 +94,7 @@ class TestShare:
         score = torch.randn(2, 9, generator=torch.Generator().manual_seed(0))
         mixed = Response(score, torch.tensor([0.1, 0.5]))  # reliable on the first sample, on average not
         receiver = Response(score.flip(1), torch.zeros(2))
-        teacher = Response(score, torch.tensor([0.2, 0.2]))
+        teacher = taught(Response(score, torch.tensor([0.2, 0.2])), omega=0.0)
         each = losses.sharing(receiver.score, mixed.score)
         loss, gate = students.share(receiver, mixed, teacher, Sharing(granularity="sample"), 0)
         assert loss.item() == pytest.approx(each[0].item() / 2)
@@ -97,14 +104,15 @@ class TestShare:
     def test_boxes_are_shared_too(self) -> None:
         first, second, teacher = (response(seed, boxes=True, hard=0.1) for seed in (1, 2, 3))
         expected = losses.sharing(first.score, second.score) + losses.sharing_boxes(first.boxes, second.boxes)
-        assert students.share(first, second, teacher, Sharing(), 0)[0].item() == pytest.approx(expected.mean().item())
+        loss, _ = students.share(first, second, taught(teacher), Sharing(), 0)
+        assert loss.item() == pytest.approx(expected.mean().item())
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 4])
 def test_the_total_for_any_number_of_students(number: int) -> None:
     names = [f"s{index + 1}" for index in range(number)]
     group = {name: response(seed, hard=0.1, channels=2 + seed) for seed, name in enumerate(names, 1)}
-    teacher = response(99, hard=0.2, grad=False)
+    teacher = taught(response(99, hard=0.2, grad=False))
     sharing = Sharing(beta=0.25, decay=0.5) if number > 1 else None
     total, terms = students.total_loss(group, teacher, config(sharing=sharing), epoch=1)
     expected = 0.0
@@ -126,10 +134,10 @@ def test_the_total_for_any_number_of_students(number: int) -> None:
 
 def test_sharing_gives_no_gradient_to_the_giver_or_the_teacher() -> None:
     first, second, teacher = response(1, hard=0.1), response(2, hard=0.1), response(3, hard=0.2)
-    students.share(first, second, teacher, Sharing(), 0)[0].backward()
+    students.share(first, second, taught(teacher), Sharing(), 0)[0].backward()
     assert first.score.grad is not None
     assert second.score.grad is None
-    total, _ = students.total_loss({"a": first, "b": second}, teacher, config(sharing=Sharing()), 0)
+    total, _ = students.total_loss({"a": first, "b": second}, taught(teacher), config(sharing=Sharing()), 0)
     total.backward()
     touched = (teacher.score, *teacher.exemplar.values(), *teacher.search.values())
     assert [tensor.grad for tensor in touched] == [None] * 5
@@ -137,7 +145,7 @@ def test_sharing_gives_no_gradient_to_the_giver_or_the_teacher() -> None:
 
 def test_sharing_fades_with_the_epochs() -> None:
     group = {"a": response(1, hard=0.1), "b": response(2, hard=0.1)}
-    teacher = response(3, hard=0.2, grad=False)
+    teacher = taught(response(3, hard=0.2, grad=False))
     shared = [
         students.total_loss(group, teacher, config(sharing=Sharing()), epoch)[1]["a/sharing"].item()
         for epoch in range(3)
@@ -145,3 +153,19 @@ def test_sharing_fades_with_the_epochs() -> None:
     assert shared[1] / shared[0] == pytest.approx(0.9)
     assert shared[2] / shared[1] == pytest.approx(0.9)
     assert math.isfinite(shared[0])
+
+
+def test_a_lesson_holds_all_that_the_losses_need_and_no_gradient() -> None:
+    teacher = response(3, boxes=True)
+    given = taught(teacher)
+    assert set(given.maps) == set(LAYERS)
+    tensors = [
+        given.score,
+        given.hard,
+        given.regression,
+        given.boxes,
+        *(t for pair in given.maps.values() for t in pair),
+    ]
+    assert not any(tensor.requires_grad for tensor in tensors)
+    assert torch.equal(given.ground_truth, teacher.ground_truth)
+    assert taught(teacher, omega=0.0).maps == {}

@@ -117,6 +117,20 @@ def test_optimisers() -> None:
     assert isinstance(build_optimiser(optimisation(optimiser="adamw"), module), torch.optim.AdamW)
 
 
+class Gentle(nn.Linear):
+    """A part that wants its bias trained at a tenth of the rate."""
+
+    def parameter_groups(self) -> list[tuple[list[nn.Parameter], float]]:
+        return [([self.bias], 0.1), ([self.weight], 1.0)]
+
+
+def test_a_part_may_ask_for_a_gentler_rate(tmp_path: Path) -> None:
+    parts = nn.ModuleList([Gentle(1, 1), nn.Linear(1, 1)])
+    groups = {group["factor"]: group["params"] for group in build_optimiser(optimisation(), parts).param_groups}
+    assert [id(p) for p in groups[0.1]] == [id(parts[0].bias)]
+    assert {id(p) for p in groups[1.0]} == {id(p) for p in parts.parameters()} - {id(parts[0].bias)}
+
+
 def test_a_run_equals_the_textbook_loop(tmp_path: Path) -> None:
     task, peer = Regression(), Regression()
     lines = run(task, tmp_path / "s")

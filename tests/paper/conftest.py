@@ -1,9 +1,9 @@
-"""A small run made by hand: two tiny worlds in the official layouts, predictions, metrics, curves, compute profile."""
+"""A small run made by hand: tiny worlds in the official layouts, predictions, metrics, curves, searches, maps."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,53 +11,23 @@ import numpy as np
 import pytest
 import yaml
 
+from distillery import datasets
 from distillery.config import profile as profiles
 from distillery.config.base import parse
-from distillery.config.data import EmbeddedCUHKSYSU, EmbeddedOTB100
-from distillery.config.paper import PaperJob, from_profile
-from distillery.data import manifest
-from distillery.data.worlds.cuhk_sysu import write_cuhk_sysu
-from distillery.data.worlds.otb100 import write_otb100
+from distillery.config.paper import from_profile
+from distillery.config.paper_job import PaperJob
 from distillery.files import write_json
 from distillery.person_search.benchmarks import cuhk_sysu
 from distillery.person_search.predictions import Predictions, write_predictions
 from distillery.tracking.benchmarks import otb100
 from distillery.tracking.results import write_results
+from paper_profile import ABLATIONS, HARDER, SEARCH, TRACKING, document
 
 SEEDS = (0, 1, 2)
-OTB = EmbeddedOTB100(source="embedded", seed=3, width=160, height=120, sequences=5, frames=9)
-STREETS = EmbeddedCUHKSYSU(
-    source="embedded",
-    seed=3,
-    width=240,
-    height=180,
-    train_images=16,
-    train_identities=8,
-    test_images=24,
-    test_identities=8,
-    gallery_sizes=(6, 12),
-)
-TRACKING = {  # variant: (AUC by seed, spread of the curve, size in parameters, milliseconds)
-    "siamfc/teacher": ((0.660, 0.672, 0.668), 146_000, 12.4),
-    "siamfc/dim-ground_truth": ((0.600, 0.615, 0.606), 11_500, 4.1),
-    "siamfc/dim-tsskd": ((0.631, 0.640, 0.629), 11_500, 4.1),
-    "siamfc/intelligent-tsskd": ((0.652, 0.661, 0.640), 36_600, 6.0),
-    "baseline/static": ((0.351,), 0, 0.0),
-    "baseline/ncc": ((0.516,), 0, 0.0),
-}
-SEARCH = {
-    "reid/teacher": ((0.700, 0.712, 0.690), 64_000, 5.0),
-    "oim/large-oim": ((0.318, 0.217, 0.243), 181_000, 21.0),
-    "oim/large-oim_table": ((0.386, 0.317, 0.320), 181_000, 21.0),
-    "oim/small-oim": ((0.175, 0.187, 0.121), 24_000, 11.0),
-    "oim/small-oim_table": ((0.204, 0.194, 0.181), 24_000, 11.0),
-    "baseline/histogram": ((0.22,), 0, 0.0),
-}
-TERMS = {
-    "siamfc/dim-tsskd": ("dim/teacher_soft", "dim/target_response", "dim/sharing", "intelligent/sharing"),
-    "siamfc/intelligent-tsskd": ("dim/sharing", "intelligent/teacher_soft", "intelligent/sharing"),
-    "siamfc/teacher": ("teacher/logistic",),
-    "siamfc/dim-ground_truth": ("dim/logistic",),
+TERMS = {  # how a variant was trained -> loss terms of its own network
+    "tsskd": ("teacher_soft", "target_response", "sharing", "gate"),
+    "gate_own": ("teacher_soft", "target_response", "sharing", "gate"),
+    "tskd": ("teacher_soft", "target_response"),
 }
 
 
@@ -73,8 +43,8 @@ class Run:
     compute: Path
     data: list[Path]
     predictions: list[Path]
-    tracking: dict[str, Any]
-    search: dict[str, Any]
+    searches: list[Path]
+    maps: Path
 
     @property
     def job(self) -> PaperJob:
@@ -83,44 +53,51 @@ class Run:
 
 @pytest.fixture(scope="session")
 def profile(repository: Path) -> profiles.Profile:
-    path = repository / "config" / "mini.yaml"
-    return profiles.Profile.model_validate_json(json.dumps(yaml.safe_load(path.read_text(encoding="utf-8"))))
+    mini = yaml.safe_load((repository / "config" / "mini.yaml").read_text(encoding="utf-8"))
+    return profiles.Profile.model_validate_json(json.dumps(document(mini["person_search"])))
 
 
 @pytest.fixture(scope="session")
-def run(tmp_path_factory: pytest.TempPathFactory, profile: profiles.Profile) -> Run:
+def made(tmp_path_factory: pytest.TempPathFactory, profile: profiles.Profile) -> Run:
+    """Everything of both targets; `params` are the headline's."""
     root = tmp_path_factory.mktemp("run")
-    data = _datasets(root / "data")
-    sequences = otb100.load(root / "data" / "otb100")
+    data = [root / "data" / f"{name}.json" for name in ("otb100", "vot2019", "lasot", "trackingnet", "cuhk_sysu")]
+    for manifest in data:
+        manifest.parent.mkdir(exist_ok=True)
+        datasets.make(manifest.stem, getattr(profile.data, manifest.stem).model_dump_json(), manifest)
+    names = [sequence.name for sequence in otb100.load(root / "data" / "otb100")]
     queries = len(cuhk_sysu.load_protocol(root / "data" / "cuhk_sysu", 12).queries)
     metrics, sidecars, curves, compute = [], [], [], {}
-    for paper, benchmark, table in (("tracking", "otb100", TRACKING), ("person_search", "cuhk_sysu", SEARCH)):
-        for order, (key, (values, parameters, milliseconds)) in enumerate(table.items()):
-            for seed, value in enumerate(values):
-                random = np.random.default_rng([order, seed])
-                detail = (
-                    _tracked(value, sequences, random) if paper == "tracking" else _searched(value, queries, random)
-                )
+    for order, (key, (values, parameters, milliseconds)) in enumerate((TRACKING | ABLATIONS | SEARCH).items()):
+        paper = "person_search" if key in SEARCH else "tracking"
+        for seed, value in enumerate(values):
+            random = np.random.default_rng([order, seed])
+            details = {"cuhk_sysu": _searched(value, queries, random)} if paper == "person_search" else {
+                name: _tracked(name, value - lower, names, random) for name, lower in HARDER.items()
+            }  # fmt: skip
+            model, variant = key.split("/")
+            for benchmark, detail in details.items():
                 path = root / "metrics" / benchmark / key / f"seed{seed}.json"
-                model, variant = key.split("/")
-                head = {"benchmark": benchmark, "model": model, "variant": variant, "seed": seed}
-                write_json(path, head | detail)
+                write_json(path, {"benchmark": benchmark, "model": model, "variant": variant, "seed": seed} | detail)
                 metrics.append(path)
-                if parameters:
-                    side = root / "checkpoints" / paper / key / f"seed{seed}.json"
-                    write_json(side, {"parameter_count": parameters, "bytes": 4 * parameters, "kind": model})
-                    sidecars.append(side)
-                    curves.append(side.with_suffix(".jsonl"))
-                    _curve(curves[-1], TERMS.get(key, ("rpn_score", "score", "identity")), random)
             if parameters:
-                compute[key] = {
-                    "parameters": parameters,
-                    "bytes": 4 * parameters,
-                    "macs": parameters * 300,
-                    "milliseconds": milliseconds,
-                    "fps": 1000 / milliseconds,
-                    "step": "one frame",
-                }
+                side = root / "checkpoints" / paper / key / f"seed{seed}.json"
+                write_json(side, {"parameter_count": parameters, "bytes": 4 * parameters, "kind": model})
+                sidecars.append(side)
+                curves.append(side.with_suffix(".jsonl"))
+                network, _, how = variant.partition("-")
+                own = ("rpn_score", "score", "identity") if paper == "person_search" else TERMS.get(how, ("logistic",))
+                terms = own if paper == "person_search" else tuple(f"{network}/{term}" for term in own)
+                _curve(curves[-1], terms, random)
+        if parameters:
+            compute[key] = {
+                "parameters": parameters,
+                "bytes": 4 * parameters,
+                "macs": parameters * 300,
+                "milliseconds": milliseconds,
+                "fps": 1000 / milliseconds,
+                "step": "one frame",
+            }
     machine = {"device": "cpu", "processor": "Test CPU", "threads": 1, "torch": "2"}
     write_json(root / "compute.json", {"convention": "batch 1, float32", "machine": machine, "networks": compute})
     return Run(
@@ -132,39 +109,69 @@ def run(tmp_path_factory: pytest.TempPathFactory, profile: profiles.Profile) -> 
         compute=root / "compute.json",
         data=data,
         predictions=_predictions(root),
-        tracking=TRACKING,
-        search=SEARCH,
+        searches=[_search(root, strategy) for strategy in ("policy", "random")],
+        maps=_maps(root / "maps.npz"),
     )
 
 
-def _datasets(folder: Path) -> list[Path]:
-    folder.mkdir()
-    (folder / "otb100").mkdir()
-    write_otb100(folder / "otb100", OTB)
-    write_cuhk_sysu(folder / "cuhk_sysu", STREETS, 1)
-    for name in ("otb100", "cuhk_sysu"):
-        write_json(folder / f"{name}.json", manifest.build(folder / name, benchmark=name, counts={}))
-    return [folder / "otb100.json", folder / "cuhk_sysu.json"]
+@pytest.fixture(scope="session")
+def run(made: Run) -> Run:
+    """The headline."""
+    others = set(ABLATIONS)
+    return replace(
+        made,
+        metrics=[path for path in made.metrics if "/".join(path.parts[-3:-1]) not in others],
+        sidecars=[path for path in made.sidecars if "/".join(path.parts[-3:-1]) not in others],
+        curves=[path for path in made.curves if "/".join(path.parts[-3:-1]) not in others],
+    )
 
 
-def _tracked(auc: float, sequences: list[Any], random: np.random.Generator) -> dict[str, Any]:
+@pytest.fixture(scope="session")
+def ablated(made: Run, profile: profiles.Profile) -> Run:
+    """The ablations, beside the trackers of the headline."""
+    return replace(
+        made,
+        params=from_profile(profile, target="ablations", with_config=True).model_dump(mode="json"),
+        metrics=[path for path in made.metrics if "cuhk_sysu" not in path.parts],
+        sidecars=[path for path in made.sidecars if "tracking" in path.parts],
+        curves=[path for path in made.curves if "tracking" in path.parts],
+    )
+
+
+def _tracked(benchmark: str, value: float, names: list[str], random: np.random.Generator) -> dict[str, Any]:
+    counts = {"sequences": len(names), "frames": 9 * len(names)}
+    if benchmark == "vot2019":
+        curve = np.exp(-np.arange(8) * (1 - value) / 4)
+        return {
+            "protocol": "vot/pysot",
+            "numbers": {"eao": value, "accuracy": value + 0.2, "robustness": 1.4 - value, "lost": 7.0},
+            "curves": {"expected_overlap": curve.tolist()},
+            "interval": {"low": 3, "high": 6, "source": "test"},
+            "by_attribute": {tag: {"accuracy": value + 0.1, "robustness": None} for tag in ("occlusion", "empty")},
+            "counts": counts,
+        }
+    points = 21 if benchmark == "trackingnet" else 51
     thresholds = np.linspace(0, 1, 21)
-    success = np.clip(1.02 - thresholds ** (auc / (1 - auc)) + 0.01 * random.normal(size=21), 0, 1)
+    success = np.clip(1.02 - thresholds ** (value / (1 - value)) + 0.01 * random.normal(size=21), 0, 1)
     success = np.sort(success)[::-1]
-    precision = np.clip(1 - np.exp(-np.arange(51) * auc / 10), 0, 1)
-    names = [sequence.name for sequence in sequences]
+    precision = np.clip(1 - np.exp(-np.linspace(0, 50, points) * value / 10), 0, 1)
+    tags = ("OCC", "SV", "BC", "OPR") if benchmark != "trackingnet" else ()
     return {
         "protocol": "ope/got10k",
         "numbers": {
-            "auc": auc,
-            "precision": auc + 0.15,
-            "normalized_precision": auc + 0.1,
-            "success_rate_50": auc + 0.12,
+            "auc": value,
+            "precision": value + 0.15,
+            "normalized_precision": value + 0.1,
+            "success_rate_50": value + 0.12,
         },
-        "curves": {"success": success.tolist(), "precision": precision.tolist()},
-        "per_sequence": {name: {"auc": float(np.clip(auc + 0.1 * random.normal(), 0, 1))} for name in names},
-        "by_attribute": {"OCC": {"auc": auc - 0.05, "sequences": 3}, "SV": {"auc": auc - 0.02, "sequences": 4}},
-        "counts": {"sequences": len(names), "frames": OTB.frames * len(names)},
+        "curves": {
+            "success": success.tolist(),
+            "precision": precision.tolist(),
+            "normalized_precision": precision.tolist(),
+        },
+        "per_sequence": {name: {"auc": float(np.clip(value + 0.1 * random.normal(), 0, 1))} for name in names},
+        "by_attribute": {tag: {"auc": value - 0.01 * n, "sequences": n + 1} for n, tag in enumerate(tags)},
+        "counts": counts,
     }
 
 
@@ -176,7 +183,7 @@ def _searched(value: float, queries: int, random: np.random.Generator) -> dict[s
         "numbers": numbers | {"ap": 0.85, "recall": 0.9},
         "by_gallery_size": {"6": {name: x + 0.04 for name, x in numbers.items()}, "12": numbers},
         "per_query": {"ap": np.clip(value + 0.3 * random.normal(size=queries), 0, 1).tolist()},
-        "counts": {"queries": queries, "gallery_images": STREETS.test_images},
+        "counts": {"queries": queries, "gallery_images": 24},
     }
 
 
@@ -195,7 +202,15 @@ def _predictions(root: Path) -> list[Path]:
     found = []
     sequences = otb100.load(root / "data" / "otb100")
     for order, (key, noise) in enumerate(
-        {"siamfc/teacher": 2, "siamfc/dim-tsskd": 3, "siamfc/dim-ground_truth": 7, "baseline/ncc": 12}.items()
+        {
+            "siamfc/teacher": 2,
+            "siamfc/dim-tsskd": 3,
+            "siamfc/dim-ground_truth": 7,
+            "baseline/ncc": 12,
+            "siamrpn/teacher": 1,
+            "siamrpn/dim-tsskd": 2,
+            "siamrpn/dim-ground_truth": 5,
+        }.items()
     ):
         random = np.random.default_rng(order)
         folder = root / "predictions" / "otb100" / key / "seed0"
@@ -234,25 +249,90 @@ def _predictions(root: Path) -> list[Path]:
     return found
 
 
-@pytest.fixture(scope="session")
-def tables(run: Run) -> Path:
+def _search(root: Path, strategy: str) -> Path:
+    visited = [
+        {"update": 0, "ratios": [0.5], "parameters": 30_000, "within": False, "accuracy": None, "reward": -0.4},
+        {"update": 0, "ratios": [0.3], "parameters": 11_000, "within": True, "accuracy": 0.40, "reward": 0.66},
+        {"update": 1, "ratios": [0.2], "parameters": 7_300, "within": True, "accuracy": 0.45, "reward": 0.75},
+    ]
+    found = {
+        "kind": "siamfc", "strategy": strategy, "architecture": {}, "channels": [5, 12, 19, 19, 12],
+        "parameters": 7_300, "size_ratio": 20.0, "reward": 0.75, "accuracy": 0.45, "teacher_accuracy": 0.6,
+        "budget": 13, "visited": visited,
+    }  # fmt: skip
+    path = root / "selection" / "siamfc" / f"{strategy}.json"
+    write_json(path, found)
+    return path
+
+
+def _maps(path: Path) -> Path:
+    random = np.random.default_rng(0)
+    networks, frames = np.array(["siamfc/teacher", "siamfc/dim-tskd"]), np.array(["A, frame 4", "B, frame 5"])
+    np.savez(
+        path,
+        networks=networks,
+        frames=frames,
+        search=random.integers(0, 255, (2, 31, 31, 3), dtype=np.uint8),
+        box=np.array([[8.0, 9, 10, 12]] * 2),
+        score=random.normal(size=(2, 2, 9, 9)).astype(np.float32),
+        target=random.random((2, 2, 11, 11)).astype(np.float32),
+        layer=5,
+        gap=3,
+        seed=0,
+    )
+    return path
+
+
+def _written(run: Run, name: str) -> Path:
     from distillery.paper.tables import write_tables
 
-    write_tables(run.params, run.metrics, run.sidecars, run.compute, run.root / "tables")
-    return run.root / "tables"
+    out = run.root / name
+    write_tables(run.params, run.metrics, run.sidecars, run.compute, out, curve_files=run.curves, searches=run.searches)
+    return out
+
+
+def _drawn(run: Run, name: str) -> Path:
+    from distillery.paper.figures import write_figures
+
+    write_figures(
+        run.params, run.metrics, run.curves, run.compute, run.data, run.predictions, run.root / name,
+        searches=run.searches, maps=run.maps,
+    )  # fmt: skip
+    return run.root / name
+
+
+def _reported(run: Run, tables: Path, figures: Path, name: str) -> Path:
+    from distillery.paper.report import write_report
+
+    write_report(run.params, tables, figures, run.metrics, run.root / name)
+    return run.root / name
+
+
+@pytest.fixture(scope="session")
+def tables(run: Run) -> Path:
+    return _written(run, "tables")
 
 
 @pytest.fixture(scope="session")
 def figures(run: Run) -> Path:
-    from distillery.paper.figures import write_figures
-
-    write_figures(run.params, run.metrics, run.curves, run.compute, run.data, run.predictions, run.root / "figures")
-    return run.root / "figures"
+    return _drawn(run, "figures")
 
 
 @pytest.fixture(scope="session")
 def report(run: Run, tables: Path, figures: Path) -> Path:
-    from distillery.paper.report import write_report
+    return _reported(run, tables, figures, "report.html")
 
-    write_report(run.params, tables, figures, run.metrics, run.root / "report.html")
-    return run.root / "report.html"
+
+@pytest.fixture(scope="session")
+def ablation_tables(ablated: Run) -> Path:
+    return _written(ablated, "ablations/tables")
+
+
+@pytest.fixture(scope="session")
+def ablation_figures(ablated: Run) -> Path:
+    return _drawn(ablated, "ablations/figures")
+
+
+@pytest.fixture(scope="session")
+def ablation_report(ablated: Run, ablation_tables: Path, ablation_figures: Path) -> Path:
+    return _reported(ablated, ablation_tables, ablation_figures, "ablations/report.html")

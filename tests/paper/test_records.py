@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from distillery.errors import UserError
+from distillery.paper.costs import check_sizes, read_compute, read_sidecars
 from distillery.paper.logs import read_curves
-from distillery.paper.records import check_sizes, origin_of, read_compute, read_metrics, read_sidecars
+from distillery.paper.maps import read_maps
+from distillery.paper.origin import origin_of
+from distillery.paper.records import read_metrics
+from distillery.paper.searches import read_searches
 
 GOOD = {"benchmark": "otb100", "protocol": "ope", "model": "m", "variant": "v", "seed": 0, "numbers": {"auc": 0.5}}
 
@@ -35,6 +40,8 @@ def _write(path: Path, value: object) -> Path:
         ({key: value for key, value in GOOD.items() if key != "protocol"}, "protocol"),
         ({**GOOD, "by_gallery_size": {"many": {}}}, "by_gallery_size.many"),
         ({**GOOD, "curves": {"success": [0.1, None]}}, "curves.success.1"),
+        ({**GOOD, "interval": {"low": 0, "high": 9}}, "interval.low"),
+        ({**GOOD, "by_attribute": {"OCC": 0.5}}, "by_attribute.OCC"),
     ],
 )
 def test_malformed_metrics(tmp_path, value, place):
@@ -107,3 +114,60 @@ def test_malformed_curves(tmp_path, text, problem):
 def test_a_path_that_names_no_training(path):
     with pytest.raises(UserError, match="does not say whose training"):
         origin_of(Path(path))
+
+
+SEARCH = {
+    "kind": "siamfc", "strategy": "policy", "channels": [3], "parameters": 7, "size_ratio": 14.0, "reward": 0.5,
+    "accuracy": 0.4, "teacher_accuracy": 0.6, "budget": 13, "visited": [{"update": 0, "reward": 0.5}],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        ({"strategy": "guess"}, "strategy"),
+        ({"size_ratio": 0}, "size_ratio"),
+        ({"visited": [{"update": 0}]}, "visited.0.reward"),
+        ({"accuracy": None}, "accuracy"),
+    ],
+)
+def test_malformed_searches(tmp_path, change, place):
+    path = _write(tmp_path / "policy.json", SEARCH | change)
+    with pytest.raises(UserError, match="search again") as caught:
+        read_searches([path])
+    assert caught.value.place == place
+
+
+def test_searches_are_ordered_and_never_doubled(tmp_path):
+    files = [_write(tmp_path / f"{name}.json", SEARCH | {"strategy": name}) for name in ("uniform", "policy", "random")]
+    assert [search.strategy for search in read_searches(files)] == ["policy", "random", "uniform"]
+    with pytest.raises(UserError, match="second search for siamfc students"):
+        read_searches([files[0], files[0]])
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut off", b"not a zip"])
+def test_damaged_response_maps(tmp_path, content):
+    path = tmp_path / "maps.npz"
+    with pytest.raises(UserError, match="does not exist"):
+        read_maps(path)
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="truncated"):
+        read_maps(path)
+
+
+def test_response_maps_that_do_not_fit_each_other(tmp_path, made):
+    path = tmp_path / "maps.npz"
+    with np.load(made.maps) as file:
+        arrays = dict(file)
+    np.savez(path, **(arrays | {"box": arrays["box"][:1]}))
+    with pytest.raises(UserError, match="do not fit"):
+        read_maps(path)
+    np.savez(path, **(arrays | {"score": arrays["score"] * np.nan}))
+    with pytest.raises(UserError, match="do not fit"):
+        read_maps(path)
+    np.savez(path, **{name: value for name, value in arrays.items() if name != "target"})
+    with pytest.raises(UserError, match="lacks an array"):
+        read_maps(path)
+    np.savez(path, **(arrays | {"networks": np.array([object()])}))
+    with pytest.raises(UserError, match="truncated"):
+        read_maps(path)

@@ -12,8 +12,6 @@ import pytest
 
 from distillery.errors import UserError
 from distillery.files import write_text
-from distillery.paper.display import TABLES
-from distillery.paper.figures import TITLES
 from distillery.paper.report import write_report
 
 CHROMIUM = next(
@@ -21,11 +19,32 @@ CHROMIUM = next(
 )
 
 
-def test_the_report_holds_every_table_and_figure(report):
+def test_the_report_holds_every_table_and_figure(run, report):
     text = report.read_text(encoding="utf-8")
-    assert all(f'id="table-{name}"' in text for name in TABLES)
-    assert all(f'id="figure-{name.replace("_", "-")}"' in text for name in TITLES)
-    assert len(text.encode()) < 5e6
+    assert all(f'id="table-{name}"' in text for name in run.job.tables)
+    assert all(f'id="figure-{name.replace("_", "-")}"' in text for name in run.job.figures)
+    assert text.count("<figure id=") == len(run.job.figures)
+    assert len(text.encode()) < 8e6
+
+
+def test_the_report_of_the_ablations(ablated, ablation_report):
+    text = html.unescape(ablation_report.read_text(encoding="utf-8"))
+    assert all(f'id="table-{name}"' in text for name in ablated.job.tables)
+    assert all(f'id="figure-{name.replace("_", "-")}"' in text for name in ablated.job.figures)
+    assert "Distilled Siamese trackers: ablations" in text
+    assert "Person search" not in text
+    # minus TSKD on OTB-100: -.008 -.004 -.009
+    assert "SiamFC dim student: TS alone instead of TSKD: worse: OTB-100 AUC \N{MINUS SIGN}0.007" in text
+    assert "The policy finds a better SiamFC dim student than random search: " in text
+
+
+def test_sections_are_those_of_the_families_that_the_job_has(report, ablation_report):
+    headline, ablations = (path.read_text(encoding="utf-8") for path in (report, ablation_report))
+    assert all(f'<section id="{anchor}">' in headline for anchor in ("siamfc", "siamrpn", "selection", "person_search"))
+    assert '<section id="ablations">' not in headline
+    assert '<section id="siamrpnpp">' not in headline
+    assert '<section id="ablations">' in ablations
+    assert '<section id="person_search">' not in ablations
 
 
 def test_the_report_asks_the_network_for_nothing(report):
@@ -53,25 +72,38 @@ def test_what_the_run_does_not_show_is_computed(report):
     text = html.unescape(report.read_text(encoding="utf-8"))
     shows, _, rest = text.partition("What this run shows")[2].partition("What this run does not show")
     lacks = rest.partition("</section>")[0]
-    assert "TSsKD trains a better dim student than ground truth: AUC +0.026 [+0.016, +0.037]" in shows
+    assert "TSsKD trains a better SiamFC dim student than ground truth: OTB-100 AUC +0.026 [+0.016, +0.037]" in shows
+    assert "The SiamFC intelligent student (TSKD) is as accurate as its teacher: yes, within 0.02 AUC: OTB-100" in shows
     assert "OIM + table is better than OIM for the large network: mAP +8.2" in shows
     assert "OIM + table is better than OIM for the small network: not shown" in lacks
-    assert "The dim student (TSsKD) is as accurate as its teacher: not so here, it is lower" in lacks
-    assert "Small, OIM + table is not clearly above the best trivial method: mAP 19.3" in lacks
+    assert "The SiamFC dim student (TSsKD) is as accurate as its teacher: not so here, it is worse" in lacks
+    assert "With sharing (TSsKD) the SiamFC dim student is better than without (TSKD): not shown, the interval" in lacks
+    assert "holds 0 (OTB-100, VOT2019, LaSOT, TrackingNet (held-out part); 3 seeds)" in lacks
+    assert "Small, OIM + table is not clearly above the best trivial method on CUHK-SYSU (mAP 19.3" in lacks
     assert "embedded, synthetic worlds" in lacks
+    assert "Nothing about TrackingNet's test split" in lacks
 
 
 def test_run_facts_and_config(report):
     text = html.unescape(report.read_text(encoding="utf-8"))
-    for fact in ("Code", "Libraries", "torch", "seeds:\n- 0", "otb100, as configured", "cuhk_sysu, as scored"):
+    for fact in (
+        "Code",
+        "Libraries",
+        "torch",
+        "seeds:\n- 0",
+        "otb100, as configured",
+        "cuhk_sysu, as scored",
+        "protocol vot/pysot",
+    ):
         assert fact in text
 
 
 def test_missing_seeds_are_said(run, tables, figures, tmp_path):
-    metrics = [path for path in run.metrics if "dim-tsskd/seed2" not in path.as_posix()]
+    metrics = [path for path in run.metrics if "siamfc/dim-tsskd/seed2" not in path.as_posix()]
     write_report(run.params, tables, figures, metrics, tmp_path / "report.html")
     text = html.unescape((tmp_path / "report.html").read_text(encoding="utf-8"))
-    assert "SiamFC dim, TSsKD has no result on otb100 for seed 2." in text
+    lacking = "OTB-100, VOT2019, LaSOT, TrackingNet (held-out part)"
+    assert f"SiamFC dim, TSsKD has no result on {lacking} for seed 2." in text
 
 
 def test_hostile_text_is_shown_and_never_run(run, tables, figures, tmp_path):
@@ -113,7 +145,7 @@ def test_missing_and_malformed_parts_are_named(run, tables, figures, tmp_path, n
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
-def test_a_browser_shows_the_report_without_a_complaint(report, tmp_path):
+def test_a_browser_shows_the_report_without_a_complaint(run, report, tmp_path):
     browser = subprocess.run(
         [
             str(CHROMIUM),
@@ -136,4 +168,4 @@ def test_a_browser_shows_the_report_without_a_complaint(report, tmp_path):
     assert "CONSOLE" not in browser.stderr
     assert "What this run does not show" in browser.stdout
     assert "SiamFC dim, TSsKD" in browser.stdout
-    assert browser.stdout.count("<figure") == len(TITLES)
+    assert browser.stdout.count("<figure") == len(run.job.figures)

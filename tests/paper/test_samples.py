@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from distillery.errors import UserError
@@ -37,7 +39,7 @@ def test_spread_takes_first_and_last():
 
 
 def test_boxes_are_array_indices(run):
-    video = samples.videos(samples.roots(run.data)["otb100"])[0]
+    video = samples.videos("otb100", samples.roots(run.data)["otb100"])[0]
     assert (samples.truth(video)[0] == video.truth[0] - [1, 1, 0, 0]).all()
 
 
@@ -48,3 +50,20 @@ def test_a_file_that_is_no_manifest(tmp_path):
         samples.roots([path])
     with pytest.raises(UserError, match="no manifest of otb100"):
         samples.require_root({}, "otb100")
+
+
+def test_polygons_where_the_benchmark_has_them_and_absent_targets(run):
+    roots = samples.roots(run.data)
+    vot, otb, lasot = (samples.videos(name, roots[name])[0] for name in ("vot2019", "otb100", "lasot"))
+    assert (samples.polygon(vot, 3).flatten() == vot.regions[3] - vot.first_pixel).all()
+    assert samples.polygon(otb, 3) is None
+    for frame in range(len(lasot)):
+        assert samples.visible(lasot, frame) == (not lasot.absent[frame] and bool((lasot.truth[frame, 2:] > 0).all()))
+    hidden = dataclasses.replace(otb, truth=otb.truth * [1, 1, 0, 1])
+    assert not samples.visible(hidden, 0)
+
+
+def test_only_the_part_of_trackingnet_with_boxes_is_shown(run):
+    videos = samples.videos("trackingnet", samples.roots(run.data)["trackingnet"])
+    assert len(videos) == 2
+    assert all(len(video.frames) == len(video) == 6 for video in videos)

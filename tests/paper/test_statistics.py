@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from distillery.paper.measures import MEASURES
 from distillery.paper.statistics import estimate, paired_difference
-from distillery.paper.tables import verdict
+from distillery.paper.tables.differences import verdict
 
 # With two degrees of freedom the quantile has a closed form: (2p - 1) / sqrt(2p (1 - p)); tables print 4.303.
 T_975_2 = 0.95 / math.sqrt(2 * 0.975 * 0.025)
@@ -59,17 +60,44 @@ def test_paired_interval_equals_scipys(pairs):
     assert (mine.low, mine.high) == pytest.approx((peer.low, peer.high), abs=1e-9)
 
 
+AUC, ROBUSTNESS = MEASURES["auc"], MEASURES["robustness"]
+
+
 @pytest.mark.parametrize(
     ("question", "values", "expected"),
     [
         ("gain", [0.1, 0.11, 0.12], "shown"),
         ("gain", [-0.1, -0.11, -0.12], "contradicted"),
-        ("gain", [0.1, -0.1, 0.2], "not shown"),
-        ("gain", [0.1], "not tested (one seed)"),
-        ("gap", [0.1, 0.11, 0.12], "higher"),
-        ("gap", [-0.1, -0.11, -0.12], "lower"),
-        ("gap", [0.1, -0.1, 0.2], "no difference shown"),
+        ("gain", [0.1, -0.1, 0.2], "open"),
+        ("gain", [0.001, 0.0011, 0.0012], "shown"),  # a margin is no matter of gains
+        ("gain", [0.1], "one seed"),
+        ("gap", [0.1, 0.11, 0.12], "better"),
+        ("gap", [-0.1, -0.11, -0.12], "worse"),
+        ("gap", [0.1, -0.1, 0.2], "open"),
+        ("gap", [-0.004, -0.005, -0.006], "equivalent"),  # worse, by less than the margin: both are in the interval
+        ("gap", [0.0, 0.001, -0.001], "equivalent"),
+        ("gap", [-0.019, -0.020, -0.021], "worse"),
+        ("gap", [0.0], "one seed"),
+        ("effect", [-0.004, -0.005, -0.006], "worse"),
+        ("effect", [0.1, 0.11, 0.12], "better"),
+        ("effect", [0.1, -0.1, 0.2], "open"),
     ],
 )
 def test_verdict_never_says_more_than_the_interval(question, values, expected):
-    assert verdict(question, estimate(values)) == expected
+    assert verdict(question, estimate(values), AUC, 0.02) == expected
+
+
+def test_without_a_declared_margin_nothing_is_equivalent():
+    assert verdict("gap", estimate([0.0, 0.001, -0.001]), AUC) == "open"
+
+
+@pytest.mark.parametrize(("question", "expected"), [("gain", "shown"), ("gap", "better"), ("effect", "better")])
+def test_fewer_failures_are_the_better_robustness(question, expected):
+    assert verdict(question, estimate([-0.1, -0.11, -0.12]), ROBUSTNESS) == expected
+
+
+@given(st.lists(st.floats(-0.1, 0.1), min_size=2, max_size=6))
+def test_equivalence_is_the_interval_within_the_margin(differences):
+    value = estimate(differences)
+    inside = value.low >= -0.02 and value.high <= 0.02
+    assert (verdict("gap", value, AUC, 0.02) == "equivalent") == inside

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distillery.tracking.crops import context_side, crop, mean_colour
+from distillery.tracking.crops import context_side, crop, mean_colour, surroundings
 
 GREY = (10.0, 120.0, 250.0)
 
@@ -92,3 +94,55 @@ def test_a_bright_square_stays_in_the_middle_at_the_right_size() -> None:
     assert (made * columns).sum() / made.sum() == pytest.approx(81.5, abs=0.05)
     assert (made * rows).sum() / made.sum() == pytest.approx(81.5, abs=0.05)
     assert made.sum() / 255 == pytest.approx(4 * 41 * 21, rel=0.02)
+
+
+def test_two_sides_change_the_aspect_and_out_is_written() -> None:
+    image = np.zeros((200, 200, 3), np.uint8)
+    image[40:61, 90:131] = 255
+    out = np.zeros((82, 82, 3), np.uint8)
+    assert crop(image, (110.0, 50.0), (82.0, 41.0), 82, (0, 0, 0), out=out) is out
+    made = out[..., 0].astype(float)
+    rows, columns = np.mgrid[:82, :82]
+    assert (made * columns).sum() / made.sum() == pytest.approx(40.5, abs=0.05)
+    assert (made * rows).sum() / made.sum() == pytest.approx(40.5, abs=0.05)
+    assert (made[41] / 255).sum() == pytest.approx(41, abs=0.2)
+    assert (made[:, 41] / 255).sum() == pytest.approx(42, abs=0.2)
+
+
+class TestSurroundings:
+    @settings(max_examples=40, deadline=None)
+    @given(st.floats(-20, 100), st.floats(-20, 80), st.floats(0.1, 1.0), st.integers(20, 60))
+    def test_a_small_target_is_resampled_once(self, x: float, y: float, scale: float, size: int) -> None:
+        image = smooth()
+        made = surroundings(image, (x, y), scale, size)
+        assert made.scale == scale
+        assert len(made.image) <= math.ceil(scale * size) + 2  # no more than is seen
+        found = crop(made.image, made.centre, scale * size, size, (0, 0, 0)).astype(int)
+        expected = crop(image, (x, y), scale * size, size, mean_colour(image))
+        # OpenCV rounds positions to a 32nd of a pixel.
+        assert np.abs(found - expected).max() <= 255 / 16 + 2
+
+    @pytest.mark.parametrize("scale", [1.5, 2.0, 3.7])
+    def test_a_large_target_is_shrunk_without_moving(self, scale: float) -> None:
+        rows, columns = np.mgrid[:300, :300]
+        blob = 255 * np.exp(-((rows - 130) ** 2 + (columns - 140) ** 2) / 1800)
+        image = np.repeat(blob[..., None], 3, axis=2).astype(np.uint8)
+        made = surroundings(image, (140.0, 130.0), scale, 60)
+        assert 60 <= len(made.image) <= 62
+        assert 1 <= made.scale < 1.02
+        found = crop(made.image, made.centre, 60 * made.scale, 60, (0, 0, 0))[..., 0].astype(float)
+        found = np.maximum(found - 40, 0)  # outside the frame is its mean colour
+        rows, columns = np.mgrid[:60, :60]
+        assert (found * columns).sum() / found.sum() == pytest.approx(29.5, abs=0.1)
+        assert (found * rows).sum() / found.sum() == pytest.approx(29.5, abs=0.1)
+
+    @pytest.mark.parametrize("centre", [(500.0, 500.0), (-500.0, 10.0)])
+    def test_wholly_outside_is_the_mean_colour(self, centre: tuple[float, float]) -> None:
+        image = np.full((20, 30, 3), (10, 120, 250), np.uint8)
+        for scale in (0.5, 4.0):
+            assert (surroundings(image, centre, scale, 16).image == (10, 120, 250)).all()
+
+    def test_keeps_no_frame_alive(self) -> None:
+        image = np.zeros((40, 40, 3), np.uint8)
+        made = surroundings(image, (20.0, 20.0), 1.0, 10)
+        assert not np.shares_memory(made.image, image)

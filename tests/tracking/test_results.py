@@ -11,7 +11,14 @@ from hypothesis.extra.numpy import arrays
 
 from distillery.errors import UserError
 from distillery.tracking.benchmarks.base import Sequence
-from distillery.tracking.results import find_results, read_result, require_results, write_boxes, write_results
+from distillery.tracking.results import (
+    find_repetitions,
+    find_results,
+    format_boxes,
+    read_result,
+    require_results,
+    write_results,
+)
 
 
 def sequence(name: str, rows: int = 2, omitted: int = 0, aliases: tuple[str, ...] = ()) -> Sequence:
@@ -26,9 +33,9 @@ def test_what_is_written_is_read(tmp_path: Path, boxes: np.ndarray) -> None:
     assert read == pytest.approx(boxes, abs=0.51e-4)
 
 
-def test_the_bytes_are_the_common_format(tmp_path: Path) -> None:
-    write_boxes(tmp_path / "A.txt", [[1, 2.00004, 3.5, -0.00001], [4, 5, 6, 7.12345]])
-    assert (tmp_path / "A.txt").read_bytes() == b"1.0000,2.0000,3.5000,0.0000\n4.0000,5.0000,6.0000,7.1234\n"
+def test_the_text_is_the_common_format() -> None:
+    text = format_boxes([[1, 2.00004, 3.5, -0.00001], [4, 5, 6, 7.12345]], "A.txt")
+    assert text == "1.0000,2.0000,3.5000,0.0000\n4.0000,5.0000,6.0000,7.1234\n"
 
 
 def test_the_folder_is_whole_or_as_before(tmp_path: Path) -> None:
@@ -46,9 +53,10 @@ def test_a_full_disk_leaves_the_old_results(tmp_path: Path, monkeypatch: pytest.
 
     folder = tmp_path / "results"
     write_results(folder, {"A": [[1, 2, 3, 4]]})
-    monkeypatch.setattr(np, "savetxt", full)
+    monkeypatch.setattr(Path, "write_text", full)
     with pytest.raises(UserError, match="no space left on the disk"):
         write_results(folder, {"A": [[9, 9, 9, 9]]})
+    monkeypatch.undo()
     assert [file.name for file in tmp_path.rglob("*")] == ["results", "A.txt"]
 
 
@@ -76,6 +84,23 @@ def test_two_files_for_one_sequence(tmp_path: Path) -> None:
         find_results(tmp_path, [sequence("Jogging-1")])
     (tmp_path / "Jogging-1.txt").touch()  # the exact name decides
     assert find_results(tmp_path, [sequence("Jogging-1")])["Jogging-1"].name == "Jogging-1.txt"
+
+
+def test_names_that_differ_in_spelling_alone_stay_apart(tmp_path: Path) -> None:
+    (tmp_path / "-3TIfnTSM6c_2.txt").touch()
+    videos = [sequence("-3TIfnTSM6c_2"), sequence("3TIFNTSM6c_2")]
+    assert list(find_results(tmp_path, videos)) == ["-3TIfnTSM6c_2"]
+
+
+def test_repetitions(tmp_path: Path) -> None:
+    for name in ("A_001.txt", "A_002.txt", "A_time.txt", "B_001.txt", "A_01.txt"):
+        (tmp_path / "A").mkdir(exist_ok=True)
+        (tmp_path / "A" / name).touch()
+    assert find_repetitions(tmp_path, [sequence("A"), sequence("B")]) == {
+        "A": [tmp_path / "A" / "A_001.txt", tmp_path / "A" / "A_002.txt"]
+    }
+    with pytest.raises(UserError, match="is not a folder"):
+        find_repetitions(tmp_path / "none", [])
 
 
 def test_missing_results(tmp_path: Path) -> None:
@@ -119,3 +144,20 @@ def test_nan_rows(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="line 2: holds 'NaN'"):
         read_result(file, sequence("A"))
     assert np.isnan(read_result(file, sequence("A"), allow_nan=True)[1]).all()
+
+
+def test_rows_after_the_last_annotated_frame_are_dropped_where_the_toolkits_do(tmp_path: Path) -> None:
+    file = tmp_path / "monkey-17.txt"
+    file.write_text("1,2,3,4\n" * 5)
+    longer = Sequence("monkey-17", (), np.ones((4, 4)), Path("truth.txt"), runs_on=True)
+    assert len(read_result(file, longer)) == 4
+    file.write_text("1,2,3,4\n" * 3)
+    with pytest.raises(UserError, match="has 3 rows, the sequence monkey-17 has 4 frames"):
+        read_result(file, longer)
+
+
+def test_a_servers_test_set_has_more_frames_than_boxes(tmp_path: Path) -> None:
+    file = tmp_path / "A.txt"
+    file.write_text("1,2,3,4\n" * 3)
+    video = Sequence("A", (Path("0.jpg"), Path("1.jpg"), Path("2.jpg")), np.ones((1, 4)), Path("truth.txt"))
+    assert len(read_result(file, video)) == 3

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,99 @@ def test_files_and_index(tmp_path: Path, sequences: list[otb100.Sequence]) -> No
     assert (index["tracker"], len(frames), done) == ({"model": "static"}, 16, ["First001 True", "Second002 True"])
     metrics = scoring.score("otb100", tmp_path / "root", folder)
     assert 0 < metrics["numbers"]["auc"] < 0.5
+
+
+def test_more_frames_than_boxes(tmp_path: Path, sequences: list[otb100.Sequence]) -> None:
+    """A server's test set: the tracker runs on to the last frame."""
+    test = replace(sequences[0], truth=sequences[0].truth[:1], first_pixel=0)
+    boxes, _ = runner.run(Recorder(), test)
+    assert boxes.tolist() == [[21 + step, 31 + step, 20, 16] for step in range(8)]
+    index = runner.run_benchmark(
+        StaticTracker, [test], tmp_path / "o", tmp_path / "o.json", benchmark="trackingnet_test", identity={}
+    )
+    assert index["sequences"]["First001"]["frames"] == 8
+    assert (tmp_path / "o" / "First001.txt").read_text() == "21.0000,31.0000,20.0000,16.0000\n" * 8
+
+
+def test_an_absent_frame_is_named(sequences: list[otb100.Sequence]) -> None:
+    sequences[0].frames[5].unlink()
+    with pytest.raises(UserError, match=r"First001.*0006\.jpg: does not exist"):
+        runner.run(StaticTracker(), sequences[0])
+
+
+class Restless(StaticTracker):
+    """Answers differently in each run, up to the given number of them."""
+
+    runs = 0
+    different = 99
+
+    def init(self, image: np.ndarray, box: np.ndarray) -> None:
+        type(self).runs += 1
+        super().init(image, box + min(self.runs, self.different))
+
+
+def repeated(tmp_path: Path, sequences: list[otb100.Sequence], tracker: type, repetitions: int) -> tuple[dict, list]:
+    out = tmp_path / f"{tracker.__name__}{repetitions}"
+    index = runner.run_benchmark(
+        tracker,
+        sequences[:1],
+        out,
+        out.with_suffix(".json"),
+        benchmark="got10k",
+        identity={},
+        repetitions=repetitions,
+    )
+    return index, sorted(file.relative_to(out).as_posix() for file in out.rglob("*.txt"))
+
+
+def test_repetitions_stop_after_three_equal_ones(
+    tmp_path: Path, sequences: list[otb100.Sequence], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index, files = repeated(tmp_path, sequences, StaticTracker, 1)
+    assert (index["deterministic"], index["repetitions"], files) == (True, 1, ["First001/First001_001.txt"])
+    monkeypatch.setitem(runner.FORMS, "got10k", runner.REPEATED._replace(repetitions=15))
+    index, files = repeated(tmp_path, sequences, StaticTracker, 15)
+    assert index["deterministic"]
+    assert files == [f"First001/First001_00{number}.txt" for number in (1, 2, 3)]
+    assert index["sequences"]["First001"]["frames"] == 24
+    index, files = repeated(tmp_path, sequences, Restless, 15)
+    assert not index["deterministic"]
+    assert files[-1] == "First001/First001_015.txt"
+
+
+def test_a_benchmark_without_a_place_for_repetitions(tmp_path: Path, sequences: list[otb100.Sequence]) -> None:
+    for repetitions in (0, 2):
+        with pytest.raises(UserError, match="the results of otb100 hold 1 to 1 repetitions"):
+            runner.run_benchmark(
+                StaticTracker,
+                sequences,
+                tmp_path / "o",
+                tmp_path / "o.json",
+                benchmark="otb100",
+                identity={},
+                repetitions=repetitions,
+            )
+    assert not (tmp_path / "o").exists()
+
+
+def test_vot_is_run_with_resets(
+    tmp_path: Path, sequences: list[otb100.Sequence], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The supervised run gives rows of text; the frames that it passes over are not counted."""
+    rows = ["1", "2", "0", "0", "0", "0", "0", "1"]
+    monkeypatch.setattr(
+        "distillery.tracking.supervised.run_supervised",
+        lambda tracker, sequence, on_frame: (rows, np.full(8, 0.5)),
+    )
+    index = runner.run_benchmark(
+        StaticTracker, sequences, tmp_path / "o", tmp_path / "o.json", benchmark="vot2019", identity={}
+    )
+    assert (tmp_path / "o" / "baseline" / "First001" / "First001_001.txt").read_text() == "1\n2\n0\n0\n0\n0\n0\n1\n"
+    assert index["sequences"]["First001"] == {
+        "frames": 3,
+        "seconds": 4.0,
+        "sha256": sha256_of_file(tmp_path / "o" / "baseline" / "First001" / "First001_001.txt"),
+    }
 
 
 def test_a_broken_frame_leaves_nothing_behind(tmp_path: Path, sequences: list[otb100.Sequence]) -> None:

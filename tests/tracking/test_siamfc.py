@@ -6,11 +6,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from distillery.config.tracking import SiamFCArchitecture, SiamFCGeometry
+from distillery.config.siamfc import SiamFCArchitecture, SiamFCGeometry
 from distillery.engine import checkpoint
 from distillery.errors import UserError
 from distillery.files import read_json, write_json
-from distillery.tracking.siamfc import SiamFC, channels_of, load
+from distillery.tracking.siamfc import SiamFC, build, channels_of, load
 
 NARROW = SiamFCArchitecture(width=0.05)
 
@@ -48,6 +48,24 @@ def test_size_of_the_response(side: int, cells: int) -> None:
     assert z_taps[5].shape[2:] == (6, 6)
 
 
+@pytest.mark.parametrize(("side", "cells"), [(127, 17), (119, 15)])
+def test_size_of_the_compact_response(side: int, cells: int) -> None:
+    geometry = {"exemplar": 63, "search": 127, "train_search": 119}
+    made = network(SiamFCArchitecture(width=0.05, layout="compact"), **geometry)
+    response, z_taps, _ = made(torch.rand(2, 3, 63, 63), torch.rand(2, 3, side, side), (5,))
+    assert made.stride == 4
+    assert response.shape == (2, cells, cells)
+    assert z_taps[5].shape[2:] == (6, 6)
+
+
+def test_a_layout_that_cannot_see_the_crops_is_an_error() -> None:
+    with pytest.raises(UserError, match=r"geometry: exemplar must be 87, 95, 103 and so on: published AlexNet"):
+        build(NARROW, SiamFCGeometry(exemplar=63, search=127, train_search=119))
+    made = build(NARROW, SiamFCGeometry())
+    assert isinstance(made, SiamFC)
+    assert made.stride == 8
+
+
 def test_the_response_is_a_scaled_correlation_of_the_features() -> None:
     made = network(response_scale=0.02)
     exemplar, search = 255 * torch.rand(2, 3, 127, 127), 255 * torch.rand(2, 3, 255, 255)
@@ -59,6 +77,22 @@ def test_the_response_is_a_scaled_correlation_of_the_features() -> None:
         alone = made.respond(z[index : index + 1], search)
         assert alone.shape == (2, 17, 17)
         torch.testing.assert_close(alone[index], expected, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("packed", [True, False])
+@torch.no_grad()
+def test_the_network_for_inference_computes_the_same(packed: bool) -> None:
+    made = network()
+    before = {name: value.clone() for name, value in made.state_dict().items()}
+    ready = made.for_inference(3, packed=packed)
+    exemplar, search = 255 * torch.rand(1, 3, 127, 127), 255 * torch.rand(3, 3, 255, 255)
+    kernel = ready.embed(exemplar)
+    torch.testing.assert_close(kernel, made.embed(exemplar), rtol=1e-4, atol=1e-3)
+    torch.testing.assert_close(
+        ready.respond(kernel, search), made.respond(made.embed(exemplar), search), rtol=1e-3, atol=1e-3
+    )
+    assert made.backbone is not ready.backbone
+    assert all(torch.equal(value, before[name]) for name, value in made.state_dict().items())
 
 
 def test_a_shifted_target_shifts_the_peak() -> None:
@@ -108,6 +142,7 @@ class TestCheckpoint:
             ({"architecture": {"depth": 3}}, "depth: unknown key"),
             ({"architecture": None}, "the whole document"),
             ({"geometry": {"exemplar": -1}}, "exemplar"),
+            ({"geometry": {"exemplar": 63}}, "net.json, geometry: exemplar must be 87"),
         ],
     )
     def test_a_sidecar_that_does_not_fit(self, saved: Path, change: dict[str, object], sentence: str) -> None:

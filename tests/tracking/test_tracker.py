@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from distillery.config.tracking import SiamFCArchitecture, SiamFCGeometry, TrackerInference
+from distillery.config.siamfc import SiamFCArchitecture, SiamFCGeometry, SiamFCInference
 from distillery.config.training import Compute
 from distillery.engine import checkpoint
 from distillery.engine.devices import Device
 from distillery.tracking.boxes import iou
 from distillery.tracking.crops import crop, mean_colour
 from distillery.tracking.siamfc import SiamFC
-from distillery.tracking.tracker import SiamFCTracker, from_checkpoint
+from distillery.tracking.tracker import Enlargement, SiamFCTracker, from_checkpoint
 
 CPU = Device(torch.device("cpu"), torch.float32)
 BOX = [100.0, 80.0, 40.0, 30.0]
@@ -46,7 +46,7 @@ def make(monkeypatch: pytest.MonkeyPatch) -> Make:
     """A tracker, initialised on BOX, whose network answers with the given response of each scale."""
 
     def build(responses: list[np.ndarray], **settings: float) -> SiamFCTracker:
-        tracker = SiamFCTracker(network(), TrackerInference(**settings), CPU)
+        tracker = SiamFCTracker(network(), SiamFCInference(**settings), CPU)
         answer = torch.from_numpy(np.stack(responses)).float()
         monkeypatch.setattr(tracker.network, "respond", lambda kernel, crops: answer)
         tracker.init(IMAGE, BOX)
@@ -138,8 +138,85 @@ class TestWindow:
         np.testing.assert_allclose(tracker._window, np.outer(cosine, cosine) / cosine.sum() ** 2, atol=1e-9)
 
 
+class TestPeak:
+    """The last step of a frame against the reference's, written out with OpenCV."""
+
+    @staticmethod
+    def literal(responses: np.ndarray, window_share: float) -> tuple[int, np.ndarray]:
+        """Best scale and the response in which siamfc-pytorch looks for the peak (`siamfc.py: update`)."""
+        enlarged = np.stack([cv2.resize(one, (272, 272), interpolation=cv2.INTER_CUBIC) for one in responses])
+        enlarged[0] *= 0.9745
+        enlarged[2] *= 0.9745
+        best = int(np.argmax(enlarged.max((1, 2))))
+        response = enlarged[best].astype(float)
+        response -= response.min()
+        response /= response.sum() + 1e-16
+        window = np.outer(np.hanning(272), np.hanning(272))
+        return best, (1 - window_share) * response + window_share * window / window.sum()
+
+    @pytest.mark.parametrize("seed", range(20))
+    @pytest.mark.parametrize("window", [0.0, 0.176, 1.0])
+    def test_equals_the_reference(self, seed: int, window: float) -> None:
+        noise = np.random.default_rng(seed)
+        responses = noise.normal(size=(3, 17, 17)).astype(np.float32) * np.float32(noise.choice([1e-3, 1.0, 1e3]))
+        responses += np.float32(noise.choice([0.0, -5.0, 50.0]))
+        tracker = SiamFCTracker(network(), SiamFCInference(window=window), CPU)
+        best, row, column = tracker._peak(responses)
+        expected_best, expected = self.literal(responses, window)
+        assert best == expected_best
+        # Equal up to the rounding of the two interpolations.
+        assert expected[row, column] >= expected.max() - 2e-4 * (expected.max() - expected.min())
+
+    def test_flat_responses_leave_the_window_alone(self) -> None:
+        tracker = SiamFCTracker(network(), SiamFCInference(), CPU)
+        flat = np.full((3, 17, 17), 0.1, np.float32)
+        best, row, column = tracker._peak(flat)
+        assert best == 1
+        assert {row, column} <= {135, 136}
+
+    @pytest.mark.parametrize(("cells", "factor"), [(17, 16), (15, 16), (9, 4), (5, 1)])
+    def test_enlargement_is_opencvs(self, cells: int, factor: int) -> None:
+        maps = np.random.default_rng(0).normal(size=(2, cells, cells)).astype(np.float32)
+        side = cells * factor
+        expected = np.stack([cv2.resize(one, (side, side), interpolation=cv2.INTER_CUBIC) for one in maps])
+        np.testing.assert_allclose(Enlargement(cells, factor)(maps), expected, atol=3e-6)
+
+
+class TestCompact:
+    GEOMETRY = SiamFCGeometry(exemplar=63, search=127, train_search=119)
+
+    def tracker(self) -> SiamFCTracker:
+        torch.manual_seed(0)
+        made = SiamFC(SiamFCArchitecture(width=0.03, layout="compact"), self.GEOMETRY).eval()
+        return SiamFCTracker(made, SiamFCInference(window=0.0), CPU)
+
+    def test_a_cell_is_four_pixels_of_the_crop(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        tracker = self.tracker()
+        answer = torch.from_numpy(np.stack([bump(5, 11)] * 3)).float()
+        monkeypatch.setattr(tracker.network, "respond", lambda kernel, crops: answer)
+        tracker.init(IMAGE, BOX)
+        search = np.sqrt(75 * 65) * 127 / 63
+        expected = CENTRE + np.array([3, -3]) * 4 * search / 127
+        assert np.abs(centre(tracker.update(IMAGE)) - expected).max() <= 0.5 * 4 / 16 * search / 127 + 1e-6
+
+    def test_the_network_answers_in_17_by_17(self) -> None:
+        tracker = self.tracker()
+        tracker.init(IMAGE, BOX)
+        assert tracker._kernel.shape[2:] == (6, 6)
+        assert tracker._window.shape == (272, 272)
+        assert np.isfinite(tracker.update(IMAGE)).all()
+
+
+def test_a_lower_precision_is_the_networks_alone() -> None:
+    tracker = SiamFCTracker(network(), SiamFCInference(), Device(torch.device("cpu"), torch.bfloat16))
+    tracker.init(IMAGE, BOX)
+    assert tracker._kernel.dtype == torch.bfloat16
+    assert tracker._window.dtype == np.float32
+    assert np.isfinite(tracker.update(IMAGE)).all()
+
+
 def test_what_the_network_sees(monkeypatch: pytest.MonkeyPatch) -> None:
-    tracker = SiamFCTracker(network(), TrackerInference(window=0.0), CPU)
+    tracker = SiamFCTracker(network(), SiamFCInference(window=0.0), CPU)
     embed, seen = tracker.network.embed, []
     monkeypatch.setattr(tracker.network, "embed", lambda crops: seen.append(crops) or embed(crops))
     tracker.init(IMAGE, BOX)
@@ -156,7 +233,7 @@ def test_follows_a_moving_target_if_the_network_recognises_it(monkeypatch: pytes
     noise = np.random.default_rng(1)
     ground = cv2.resize(noise.integers(0, 256, (18, 24, 3), dtype=np.uint8), (240, 180))
     patch = cv2.resize(noise.integers(0, 256, (6, 6, 3), dtype=np.uint8), (36, 30))
-    tracker = SiamFCTracker(network(), TrackerInference(), CPU)
+    tracker = SiamFCTracker(network(), SiamFCInference(), CPU)
 
     def respond(kernel: torch.Tensor, crops: torch.Tensor) -> torch.Tensor:
         template = kernel[0].permute(1, 2, 0).numpy()[32:95, 32:95]
@@ -187,7 +264,7 @@ def test_init_starts_afresh(make: Make) -> None:
 
 
 def test_lost_far_outside_the_frame_it_goes_on() -> None:
-    tracker = SiamFCTracker(network(), TrackerInference(), CPU)
+    tracker = SiamFCTracker(network(), SiamFCInference(), CPU)
     tracker.init(IMAGE, [-500.0, 900.0, 40, 30])
     for _ in range(3):
         assert np.isfinite(tracker.update(IMAGE)).all()
@@ -197,7 +274,7 @@ def test_one_network_may_serve_several_trackers() -> None:
     shared = network()
     boxes = []
     for _ in range(2):
-        tracker = SiamFCTracker(shared, TrackerInference(), CPU)
+        tracker = SiamFCTracker(shared, SiamFCInference(), CPU)
         tracker.init(IMAGE, BOX)
         boxes.append(tracker.update(IMAGE).tolist())
     assert boxes[0] == boxes[1]
@@ -206,8 +283,8 @@ def test_one_network_may_serve_several_trackers() -> None:
 def test_from_checkpoint(tmp_path: Path) -> None:
     made = network()
     checkpoint.save(tmp_path / "net.safetensors", made, made.sidecar())
-    loaded = from_checkpoint(tmp_path / "net.safetensors", Compute(device="cpu"), TrackerInference(scales=1))
-    direct = SiamFCTracker(made, TrackerInference(scales=1), CPU)
+    loaded = from_checkpoint(tmp_path / "net.safetensors", Compute(device="cpu"), SiamFCInference(scales=1))
+    direct = SiamFCTracker(made, SiamFCInference(scales=1), CPU)
     for tracker in (loaded, direct):
         tracker.init(IMAGE, BOX)
     assert loaded.update(IMAGE).tolist() == direct.update(IMAGE).tolist()

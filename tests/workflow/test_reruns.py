@@ -11,7 +11,8 @@ import pytest
 
 from project import Project
 
-PAPER = {"tables", "figures", "report"}
+PAPER = {"tables_headline", "figures_headline", "report_headline"}
+MEASURED = {"profile_networks_headline", "response_maps_headline"}
 
 
 def outputs(project: Project, *arguments: str) -> list[Path]:
@@ -58,17 +59,35 @@ def test_dates_alone_rerun_nothing(project: Project) -> None:
 def test_editing_the_tracker_reruns_the_trackers_and_the_paper(project: Project) -> None:
     project.append("src/distillery/tracking/siamfc.py")
     jobs = project.jobs()
-    assert jobs["train_trackers_teacher"] == jobs["train_trackers_ground_truth"] == jobs["train_trackers_tsskd"] == 3
-    assert jobs["track"] == 12
+    for run in ("teacher", "ground_truth", "tskd", "tsskd"):
+        assert jobs[f"train_siamfc_{run}"] == 3
+    assert jobs["record_teacher"] == 3
+    assert jobs["track_benchmarks"] == 21
     assert set(jobs) >= PAPER
-    assert not {"dataset", "train_reid", "lookup_table", "train_search", "search", "score_search"} & set(jobs)
+    other = {"dataset", "train_reid", "lookup_table", "train_search", "search", "score_search", "train_siamrpn_teacher"}
+    assert not other & set(jobs)
+
+
+def test_editing_the_reader_of_a_benchmark_reruns_what_reads_it(project: Project) -> None:
+    project.append("src/distillery/tracking/benchmarks/lasot.py")
+    jobs = project.jobs()
+    assert jobs["dataset"] == 1
+    assert jobs["track_benchmarks"] == 42
+    assert not {"train_siamfc_teacher", "train_reid", "search"} & set(jobs)
+
+
+def test_editing_a_protocol_reruns_its_scores_only(project: Project) -> None:
+    project.append("src/distillery/tracking/protocols/vot.py")
+    jobs = project.jobs()
+    assert jobs["score_tracking_headline"] == 1
+    assert not any(name.startswith(("train", "track", "dataset")) for name in jobs)
 
 
 def test_editing_a_source_of_the_paper_stage_reruns_no_training(project: Project) -> None:
-    project.append("src/distillery/paper/tables.py")
+    project.append("src/distillery/paper/tables/__init__.py")
     jobs = project.jobs()
-    assert "tables" in jobs
-    assert set(jobs) <= PAPER | {"publish"}
+    assert "tables_headline" in jobs
+    assert set(jobs) <= PAPER | {"publish_headline"}
 
 
 @pytest.mark.parametrize("file", ["src/distillery/cli.py", "src/distillery/engine/progress.py", "docs/config.md"])
@@ -77,32 +96,57 @@ def test_editing_what_only_talks_reruns_nothing(project: Project, file: str) -> 
     assert project.jobs() == {}
 
 
-def test_a_hyper_parameter_of_one_student_reruns_its_branch_only(project: Project) -> None:
-    project.edit("config/mini.yaml", "        sharing:", "        omega: 50.0\n        sharing:")
+def test_a_hyper_parameter_of_one_run_reruns_its_branch_only(project: Project) -> None:
+    project.edit(
+        "config/mini.yaml", "          sharing: &sharing {", "          omega: 50.0\n          sharing: &sharing {"
+    )
     jobs = project.jobs()
     # Two networks of one run, three seeds.
-    assert jobs.pop("train_trackers_tsskd") == 3
-    assert jobs.pop("track") == 6
-    assert jobs.pop("score_tracking") == 6
-    assert jobs.pop("profile_networks") == 1
-    assert set(jobs) == PAPER | {"publish"}
+    assert jobs.pop("train_siamfc_tsskd") == 3
+    assert jobs.pop("track_benchmarks") == 6
+    assert jobs.pop("score_tracking_headline") == 5
+    assert {jobs.pop(name) for name in MEASURED} == {1}
+    assert set(jobs) == PAPER | {"publish_headline"}
 
 
 def test_a_changed_architecture_of_one_network_leaves_the_other_networks_runs(project: Project) -> None:
     project.edit(
-        "config/mini.yaml", "intelligent: { width: 0.25, ratios: [0.5,", "intelligent: { width: 0.25, ratios: [0.6,"
+        "config/mini.yaml",
+        "third: { layout: compact, width: 0.25, ratios: [0.4,",
+        "third: { layout: compact, width: 0.25, ratios: [0.3,",
+    )
+    assert set(project.jobs()) == {"report_headline", "publish_headline"}, (
+        "only an ablation trains it; the page prints it"
+    )
+    project.edit(
+        "config/mini.yaml",
+        "intelligent: { layout: compact, width: 0.25, ratios: [0.5,",
+        "intelligent: { layout: compact, width: 0.25, ratios: [0.6,",
     )
     jobs = project.jobs()
-    assert jobs["train_trackers_tsskd"] == 3
-    assert not {"train_trackers_teacher", "train_trackers_ground_truth", "train_search"} & set(jobs)
+    assert jobs["train_siamfc_tsskd"] == 3
+    assert not {"train_siamfc_teacher", "train_siamrpn_tsskd", "select_students", "train_search"} & set(jobs)
+
+
+def test_a_recording_that_was_thrown_away_is_no_reason_to_train(project: Project) -> None:
+    shutil.rmtree(project.root / "recordings")
+    assert project.jobs() == {}
+
+
+def test_a_changed_search_reruns_its_students(project: Project) -> None:
+    project.edit("config/mini.yaml", "budget: 13", "budget: 12")
+    jobs = project.jobs()
+    assert jobs["select_students"] == 1
+    assert jobs["train_siamfc_tskd"] == 3
+    assert not {"train_siamfc_teacher", "train_siamrpn_tskd"} & set(jobs)
 
 
 def test_a_further_seed_adds_its_jobs_and_repeats_none(project: Project) -> None:
     project.edit("config/mini.yaml", "seeds: [0, 1, 2]", "seeds: [0, 1, 2, 3]")
     jobs = project.jobs()
-    assert jobs["train_trackers_teacher"] == jobs["train_reid"] == jobs["lookup_table"] == 1
+    assert jobs["train_siamfc_teacher"] == jobs["train_reid"] == jobs["lookup_table"] == 1
     assert jobs["train_search"] == 4
-    assert not {"dataset", "track_baseline", "search_baseline", "profile_networks"} & set(jobs)
+    assert not {"dataset", "track_baseline", "search_baseline", "select_students", *MEASURED} & set(jobs)
 
 
 def test_changed_data_reruns_its_users_only(project: Project) -> None:
@@ -111,4 +155,4 @@ def test_changed_data_reruns_its_users_only(project: Project) -> None:
     jobs = project.jobs()
     assert jobs["train_reid"] == 3
     assert jobs["train_search"] == 12
-    assert not {"train_trackers_teacher", "track", "score_tracking", "dataset"} & set(jobs)
+    assert not {"train_siamfc_teacher", "track_benchmarks", "score_tracking_headline", "dataset"} & set(jobs)

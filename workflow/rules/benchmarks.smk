@@ -1,69 +1,78 @@
-# Run every network and every trivial method on its benchmark, score the results, and measure size and speed.
+# Run every network and every trivial method on its benchmarks, score the results, and measure size and speed.
 # The index of a result folder stands for it: it holds the hash of every file.
 
+for group, benchmarks in benchmark_groups().items():
 
-rule track:
-    input:
-        code=sources("distillery.tracking.running"),
-        data="<data>/otb100.json",
-        weights="<checkpoints>/tracking/siamfc/{variant}/seed{seed}.safetensors",
-    output:
-        index="<results>/predictions/otb100/siamfc/{variant}/seed{seed}.json",
-    log:
-        "<logs>/track/siamfc/{variant}/seed{seed}.log",
-    benchmark:
-        "<benchmarks>/track/siamfc/{variant}/seed{seed}.jsonl"
-    threads: THREADS
-    params:
-        job=parameters(jobs.track),
-        root=subpath(input.data, strip_suffix=".json"),
-        results=subpath(output.index, strip_suffix=".json"),
-    message:
-        "Tracking on otb100, siamfc {wildcards.variant}, seed {wildcards.seed}"
-    shell:
-        "python -m distillery track --benchmark otb100 --root {params.root} --checkpoint {input.weights}"
-        " --results {params.results} --params {params.job:q} 2>&1 | tee {log}"
+    rule:
+        name:
+            f"track_{group}"
+        input:
+            code=tracker_sources,
+            data=expand("<data>/{benchmark}.json", benchmark=benchmarks),
+            weights="<checkpoints>/tracking/{family}/{variant}/seed{seed}.safetensors",
+        output:
+            indices=expand(
+                "<results>/predictions/{benchmark}/{{family}}/{{variant}}/seed{{seed}}.json", benchmark=benchmarks
+            ),
+        log:
+            f"<logs>/track/{group}/{{family}}/{{variant}}/seed{{seed}}.log",
+        benchmark:
+            f"<benchmarks>/track/{group}/{{family}}/{{variant}}/seed{{seed}}.jsonl"
+        threads: THREADS
+        params:
+            job=track_job,
+            runs=benchmark_runs,
+        message:
+            f"Tracking on {group}, {{wildcards.family}} {{wildcards.variant}}, seed {{wildcards.seed}}"
+        shell:
+            "python -m distillery track --checkpoint {input.weights} --params {params.job:q} {params.runs} 2>&1 | tee {log}"
 
 
 rule track_baseline:
     input:
-        code=sources("distillery.tracking.running"),
-        data="<data>/otb100.json",
+        code=sources("distillery.tracking.running", *registry.modules(*TRACKING.benchmarks)),
+        data=expand("<data>/{benchmark}.json", benchmark=TRACKING.benchmarks),
     output:
-        index="<results>/predictions/otb100/baseline/{variant}/seed0.json",
+        indices=expand(
+            "<results>/predictions/{benchmark}/baseline/{{variant}}/seed0.json", benchmark=TRACKING.benchmarks
+        ),
     log:
         "<logs>/track/baseline/{variant}/seed0.log",
     benchmark:
         "<benchmarks>/track/baseline/{variant}/seed0.jsonl"
     threads: THREADS
     params:
-        root=subpath(input.data, strip_suffix=".json"),
-        results=subpath(output.index, strip_suffix=".json"),
+        job=parameters(jobs.track),
+        runs=benchmark_runs,
     message:
-        "Tracking on otb100, baseline {wildcards.variant}"
+        "Tracking, baseline {wildcards.variant}"
     shell:
-        "python -m distillery track --benchmark otb100 --root {params.root} --baseline {wildcards.variant}"
-        " --results {params.results} 2>&1 | tee {log}"
+        "python -m distillery track --baseline {wildcards.variant} --params {params.job:q} {params.runs} 2>&1 | tee {log}"
 
 
-rule score_tracking:
-    input:
-        code=sources("distillery.tracking.scoring"),
-        data="<data>/otb100.json",
-        index="<results>/predictions/otb100/{model}/{variant}/seed{seed}.json",
-    output:
-        metrics="<results>/metrics/otb100/{model}/{variant}/seed{seed}.json",
-    log:
-        "<logs>/score/otb100/{model}/{variant}/seed{seed}.log",
-    params:
-        root=subpath(input.data, strip_suffix=".json"),
-        results=subpath(input.index, strip_suffix=".json"),
-    message:
-        "Scoring on otb100, {wildcards.model} {wildcards.variant}, seed {wildcards.seed}"
-    shell:
-        "python -m distillery score --benchmark otb100 --root {params.root} --results {params.results}"
-        " --label model={wildcards.model} variant={wildcards.variant} seed={wildcards.seed}"
-        " --out {output.metrics} 2>&1 | tee {log}"
+# One job scores all models of a target on a benchmark: the truth is read once, and each model takes a fraction of a second.
+for target in TARGETS:
+
+    rule:
+        name:
+            f"score_tracking_{target}"
+        input:
+            code=scoring_sources,
+            data="<data>/{benchmark}.json",
+            indices=expand("<results>/predictions/{{benchmark}}/{model}.json", model=scored_trackers(target)),
+        output:
+            metrics=expand("<results>/metrics/{{benchmark}}/{model}.json", model=scored_trackers(target)),
+        log:
+            f"<logs>/score/{{benchmark}}/{target}.log",
+        params:
+            root=subpath(input.data, strip_suffix=".json"),
+            protocol=protocol_option,
+            pairs=scoring_pairs,
+        message:
+            f"Scoring on {{wildcards.benchmark}}, {target}"
+        shell:
+            "python -m distillery score-all --benchmark {wildcards.benchmark} --root {params.root} {params.protocol}"
+            " --pairs {params.pairs} 2>&1 | tee {log}"
 
 
 rule search:
@@ -112,36 +121,16 @@ rule score_search:
     input:
         code=sources("distillery.person_search.scoring"),
         data="<data>/cuhk_sysu.json",
-        results="<results>/predictions/cuhk_sysu/{model}/{variant}/seed{seed}.npz",
+        results="<results>/predictions/cuhk_sysu/{searcher}/{variant}/seed{seed}.npz",
     output:
-        metrics="<results>/metrics/cuhk_sysu/{model}/{variant}/seed{seed}.json",
+        metrics="<results>/metrics/cuhk_sysu/{searcher}/{variant}/seed{seed}.json",
     log:
-        "<logs>/score/cuhk_sysu/{model}/{variant}/seed{seed}.log",
+        "<logs>/score/cuhk_sysu/{searcher}/{variant}/seed{seed}.log",
     params:
         root=subpath(input.data, strip_suffix=".json"),
     message:
-        "Scoring on cuhk_sysu, {wildcards.model} {wildcards.variant}, seed {wildcards.seed}"
+        "Scoring on cuhk_sysu, {wildcards.searcher} {wildcards.variant}, seed {wildcards.seed}"
     shell:
         "python -m distillery score --benchmark cuhk_sysu --root {params.root} --results {input.results}"
-        " --label model={wildcards.model} variant={wildcards.variant} seed={wildcards.seed}"
+        " --label model={wildcards.searcher} variant={wildcards.variant} seed={wildcards.seed}"
         " --out {output.metrics} 2>&1 | tee {log}"
-
-
-rule profile_networks:
-    input:
-        code=sources("distillery.profiling", "distillery.tracking.cost", "distillery.person_search.cost"),
-        weights=checkpoints("safetensors", seeds=PROFILE.seeds[:1]),
-    output:
-        compute="<results>/compute.json",
-    log:
-        "<logs>/profile_networks.log",
-    # All cores, so that no other job of this run disturbs the clock; the job itself computes on its own number of them.
-    threads: CORES
-    params:
-        job=parameters(jobs.profiling),
-        networks=named_networks,
-    message:
-        "Measuring size, operations and time of every network"
-    shell:
-        "python -m distillery profile-networks --params {params.job:q} --checkpoints {params.networks}"
-        " --out {output.compute} 2>&1 | tee {log}"

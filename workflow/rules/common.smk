@@ -12,12 +12,14 @@ PACKAGE = Path(workflow.basedir) / "src" / "distillery"
 sys.path.insert(0, str(PACKAGE.parent))
 
 from distillery import datasets
-from distillery.config import jobs
+from distillery.config import jobs, paper
 from distillery.config.base import parse as checked
 from distillery.config.paper import variant_name
 from distillery.config.profile import Profile
 from distillery.errors import UserError
 from distillery.sources import closure, environment
+from distillery.tracking import families, scoring
+from distillery.tracking.benchmarks import registry
 
 os.environ.update(environment())
 
@@ -27,20 +29,12 @@ except UserError as error:
     raise WorkflowError(str(error)) from None
 
 TRACKING, SEARCH = PROFILE.tracking, PROFILE.person_search
-TABLES = ["tracking", "person_search", "differences", "galleries", "attributes", "compute", "published"]
-FIGURES = [
-    "success",
-    "precision",
-    "map_over_gallery",
-    "bubbles",
-    "training_tracking",
-    "training_person_search",
-    "contact_sheet_tracking",
-    "contact_sheet_person_search",
-    "qualitative_tracking",
-    "ranked_galleries",
-]
-BENCHMARKS = list(type(PROFILE.data).model_fields)
+# `snakemake` makes the headline, `snakemake ablations` the rest of the matrix.
+TARGETS = ["headline", "ablations"]
+HOME = {"headline": "<results>", "ablations": "<results>/ablations"}
+TABLES = {target: paper.tables(PROFILE, target) for target in TARGETS}
+FIGURES = {target: paper.figures(PROFILE, target) for target in TARGETS}
+DATASETS = PROFILE.data.names
 # Suffixes of a checkpoint: weights, what they are, and how the training went.
 CHECKPOINT = {"weights": ".safetensors", "sidecar": ".json", "curve": ".jsonl"}
 THREADS = PROFILE.compute.threads
@@ -55,17 +49,20 @@ pathvars:
     results=f"results/{PROFILE.profile}",
     logs=f"logs/{PROFILE.profile}",
     benchmarks=f"results/{PROFILE.profile}/benchmarks",
+    recordings=f"recordings/{PROFILE.profile}",
 
 
 wildcard_constraints:
-    benchmark="|".join(BENCHMARKS),
+    benchmark="|".join(DATASETS),
     seed="|".join(map(str, PROFILE.seeds)),
     network="|".join(map(re.escape, SEARCH.networks)),
     run="|".join(map(re.escape, SEARCH.runs)),
     table="|".join(map(re.escape, SEARCH.tables)),
-    model="siamfc|oim|reid|baseline",
-    searcher="oim|reid",
+    family="|".join(TRACKING.families),
+    strategy="policy|random|uniform",
+    searcher="oim|reid|baseline",
     variant="[A-Za-z0-9_-]+",
+    teacher_run="[A-Za-z0-9_]+",
 
 
 def sources(*modules):
@@ -108,35 +105,139 @@ def search_job(wildcards):
     return parameters(jobs.search, true_boxes=wildcards.searcher == "reid")
 
 
-def tracker_training_job(run):
+def tracker_runs():
+    """(family, run) of every tracker training."""
+    return [(name, run) for name, family in TRACKING.families.items() for run in family.runs]
+
+
+def tracker_training_job(family, run):
     """Input to `params:` of a run's rule."""
 
     def job(wildcards):
-        return parameters(jobs.tracker_training, run, int(wildcards.seed))
+        return parameters(jobs.tracker_training, family, run, int(wildcards.seed))
 
     return job
 
 
-def tracker_outputs(run, suffix):
+def recording_job(wildcards):
+    return parameters(jobs.teacher_recording, wildcards.family, wildcards.teacher_run, int(wildcards.seed))
+
+
+def family_sources(wildcards):
+    return sources(*families.training_modules(wildcards.family))
+
+
+def tracker_sources(wildcards):
+    """Readers and the family's modules are imported by name, so the import graph of the command does not show them."""
+    return sources(*families.tracking_modules(wildcards.family), *registry.modules(*TRACKING.benchmarks))
+
+
+def scoring_sources(wildcards):
+    return sources("distillery.tracking.scoring", *scoring.modules(wildcards.benchmark))
+
+
+def selection_sources(wildcards):
+    return sources("distillery.tracking.selecting", *families.training_modules(wildcards.family))
+
+
+def teacher_run_of(family):
+    """The first run of a family that teaches others."""
+    taught = [run.teacher for run in TRACKING.families[family].runs.values() if run.teacher]
+    return taught[0] if taught else next(iter(TRACKING.families[family].runs))
+
+
+def selection_teacher(wildcards):
+    """The teacher to which the search compares, of the first seed."""
+    run = teacher_run_of(wildcards.family)
+    return f"<checkpoints>/tracking/{wildcards.family}/{teacher_variant(wildcards.family, run)}/seed{PROFILE.seeds[0]}.safetensors"
+
+
+def selection_job(wildcards):
+    run = teacher_run_of(wildcards.family)
+    return parameters(jobs.selection, wildcards.family, wildcards.strategy, run)
+
+
+def teacher_variant(family, run):
+    return variant_name(TRACKING.families[family].runs[run].networks[0], run)
+
+
+def tracker_outputs(family, run, suffix):
     """One file for each network that a run trains."""
-    names = [variant_name(network, run) for network in TRACKING.runs[run].networks]
-    return expand("<checkpoints>/tracking/siamfc/{name}/seed{{seed}}.{suffix}", name=names, suffix=suffix)
+    names = [variant_name(network, run) for network in TRACKING.families[family].runs[run].networks]
+    return expand(f"<checkpoints>/tracking/{family}/{{name}}/seed{{{{seed}}}}.{suffix}", name=names)
 
 
-def tracker_teacher(run):
-    """The teacher's checkpoint for a run that has a teacher, else nothing."""
-    teacher = TRACKING.runs[run].teacher
-    return tracker_outputs(teacher, "safetensors") if teacher else []
+def tracker_teacher(family, run):
+    """The teacher's checkpoint for a run that has a teacher, and its recording where the run learns from one."""
+    spec = TRACKING.families[family].runs[run]
+    if not spec.teacher:
+        return []
+    seed = "{seed}" if spec.teacher_seed is None else spec.teacher_seed
+    files = [f"<checkpoints>/tracking/{family}/{teacher_variant(family, spec.teacher)}/seed{seed}.safetensors"]
+    # What a recording holds follows from inputs that the run declares too, so making it anew is no reason to train.
+    recording = ancient(f"<recordings>/{family}/{spec.teacher}/seed{{seed}}.safetensors")
+    return [*files, recording] if spec.recorded else files
 
 
-def tracker_files(run):
+def searched_networks(family, run):
+    """Network -> result of its search, for the networks of a run that are searched."""
+    chosen = TRACKING.families[family]
+    return {
+        network: f"<results>/selection/{family}/{chosen.searched[network]}.json"
+        for network in chosen.runs[run].networks
+        if network in chosen.searched
+    }
+
+
+def tracker_files(family, run):
     """Input to `params:`: the options that name the files of a run."""
+    networks, searched = TRACKING.families[family].runs[run].networks, searched_networks(family, run)
 
     def options(wildcards, input, output):
-        named = [f"{name}={file}" for name, file in zip(TRACKING.runs[run].networks, output.weights)]
-        return " ".join([teacher_option(wildcards, input), "--out", *named])
+        words = [f"{option} {file}" for option, file in zip(("--teacher", "--recording"), files_of(input.teacher))]
+        named = [f"{name}={file}" for name, file in zip(searched, files_of(input.searched))]
+        words += ["--searched", *named] if named else []
+        return " ".join([*words, "--out", *(f"{name}={file}" for name, file in zip(networks, output.weights))])
 
     return options
+
+
+def files_of(named):
+    """A named input as a list, whether it is one file or several."""
+    return [named] if isinstance(named, str) else list(named)
+
+
+def priority_of(family, run):
+    """Teachers first: everything waits for them."""
+    return 2 if TRACKING.families[family].runs[run].teacher is None else 1
+
+
+def benchmark_groups():
+    """Name -> benchmarks that one job runs a tracker over."""
+    names = list(TRACKING.benchmarks)
+    return {"benchmarks": names} if TRACKING.together else {name: [name] for name in names}
+
+
+def track_job(wildcards):
+    return parameters(jobs.track, wildcards.family)
+
+
+def benchmark_runs(wildcards, input, output):
+    """`--on BENCHMARK ROOT RESULTS` for each benchmark of a job."""
+    words = []
+    for data, index in zip(input.data, output.indices):
+        words.append(f"--on {Path(data).stem} {data.removesuffix('.json')} {index.removesuffix('.json')}")
+    return " ".join(words)
+
+
+def protocol_option(wildcards):
+    protocol = TRACKING.protocols.get(wildcards.benchmark)
+    return f"--protocol {protocol}" if protocol else ""
+
+
+def scoring_pairs(wildcards, input, output):
+    """RESULTS=METRICS for each model."""
+    return [f"{index.removesuffix('.json')}={metrics}" for index, metrics in zip(input.indices, output.metrics)]
 
 
 def lookup_teacher(wildcards):
@@ -159,10 +260,20 @@ def table_option(wildcards, input):
     return f"--table {input.table}" if input.table else ""
 
 
-def tracker_models():
-    """Every trained tracker as model/variant/seed."""
-    names = [variant_name(network, name) for name, run in TRACKING.runs.items() for network in run.networks]
-    return expand("siamfc/{variant}/seed{seed}", variant=names, seed=PROFILE.seeds)
+def tracker_models(target):
+    """Every tracker that a target trains, as family/variant/seed."""
+    names = [
+        f"{family}/{variant_name(network, run)}"
+        for family, run in tracker_runs()
+        for network in TRACKING.families[family].runs[run].networks
+        if TRACKING.families[family].runs[run].target == target
+    ]
+    return expand("{name}/seed{seed}", name=names, seed=PROFILE.seeds)
+
+
+def scored_trackers(target):
+    """Every tracker that a target scores; the trivial ones belong to the headline."""
+    return tracker_models(target) + (baselines(TRACKING.baselines) if target == "headline" else [])
 
 
 def search_models():
@@ -170,6 +281,13 @@ def search_models():
     names = [variant_name(network, run) for network in SEARCH.networks for run in SEARCH.runs]
     return expand("oim/{variant}/seed{seed}", variant=names, seed=PROFILE.seeds) + expand(
         "reid/teacher/seed{seed}", seed=PROFILE.seeds
+    )
+
+
+def drawings(target):
+    """Every figure of a target in both formats."""
+    return captioned(f"{HOME[target]}/figures/{{name}}.svg", FIGURES[target], category="Figures") + expand(
+        f"{HOME[target]}/figures/{{name}}.png", name=FIGURES[target]
     )
 
 
@@ -182,23 +300,63 @@ def baselines(names):
     return expand("baseline/{name}/seed0", name=names)
 
 
-def checkpoints(suffix, seeds=PROFILE.seeds):
-    """Every checkpoint, or the files of another suffix beside them."""
+def upto(target):
+    """The targets that a target's tables and figures show: ablations stand beside the headline."""
+    return TARGETS[: TARGETS.index(target) + 1]
+
+
+def checkpoints(target, suffix, seeds=PROFILE.seeds):
+    """Every checkpoint that a target shows, or the files of another suffix beside them."""
     chosen = tuple(f"seed{seed}" for seed in seeds)
-    tracking = [model for model in tracker_models() if model.endswith(chosen)]
-    search = [model for model in search_models() if model.endswith(chosen)]
-    return expand(f"<checkpoints>/tracking/{{model}}.{suffix}", model=tracking) + expand(
-        f"<checkpoints>/person_search/{{model}}.{suffix}", model=search
+    trackers = [model for part in upto(target) for model in tracker_models(part) if model.endswith(chosen)]
+    searchers = [model for model in search_models() if model.endswith(chosen)] if target == "headline" else []
+    return expand(f"<checkpoints>/tracking/{{model}}.{suffix}", model=trackers) + expand(
+        f"<checkpoints>/person_search/{{model}}.{suffix}", model=searchers
     )
 
 
-def of_every_model(kind):
-    """The `metrics` or `predictions` of every network and every trivial method on its benchmark."""
-    tracking = tracker_models() + baselines(TRACKING.baselines)
-    search = search_models() + baselines(SEARCH.baselines)
-    return expand(f"<results>/{kind}/otb100/{{model}}.json", model=tracking) + expand(
-        f"<results>/{kind}/cuhk_sysu/{{model}}.json", model=search
-    )
+def of_every_model(target, kind):
+    """The `metrics` or `predictions` of every network and every trivial method on its benchmarks."""
+    trackers = [model for part in upto(target) for model in scored_trackers(part)]
+    searchers = search_models() + baselines(SEARCH.baselines) if target == "headline" else []
+    return expand(
+        f"<results>/{kind}/{{benchmark}}/{{model}}.json", benchmark=TRACKING.benchmarks, model=trackers
+    ) + expand(f"<results>/{kind}/cuhk_sysu/{{model}}.json", model=searchers)
+
+
+def search_results(target):
+    """Results of the searches that a target shows: those that its runs ask for."""
+    asked = [
+        result
+        for family, run in tracker_runs()
+        if TRACKING.families[family].runs[run].target in upto(target)
+        for result in searched_networks(family, run).values()
+    ]
+    return sorted(set(asked))
+
+
+def shown_trackers(target):
+    """Checkpoints whose response maps are shown: teacher and dim students of SiamFC, first seed."""
+    shown = []
+    for run in (run for family, run in tracker_runs() if family == "siamfc"):
+        spec = TRACKING.siamfc.runs[run]
+        names = [variant_name(name, run) for name in spec.networks if name in ("teacher", "dim")]
+        if spec.target in upto(target):
+            shown += [f"<checkpoints>/tracking/siamfc/{name}/seed{PROFILE.seeds[0]}.safetensors" for name in names]
+    return shown
+
+
+def cost_modules():
+    """Modules that measure, with those of the networks they measure."""
+    own = [row.cost for name, row in families.FAMILIES.items() if name in TRACKING.families]
+    return sorted({*own, "distillery.person_search.cost"})
+
+
+def paper_files(wildcards, input):
+    """The options of a paper command, one for each kind of its input files."""
+    kinds = ("metrics", "sidecars", "curves", "compute", "data", "predictions", "searches", "maps")
+    named = {kind: input.get(kind) for kind in kinds if input.get(kind)}
+    return " ".join(f"--{kind} {' '.join(files_of(files))}" for kind, files in named.items())
 
 
 def folder_of(name):

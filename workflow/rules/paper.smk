@@ -1,68 +1,118 @@
-# From scores to what is read: tables, figures, report.
+# From scores to what is read: tables, figures, report; for the headline (`snakemake`) and for `snakemake ablations`.
 
+for target in TARGETS:
 
-rule tables:
-    input:
-        code=sources("distillery.paper.tables"),
-        metrics=of_every_model("metrics"),
-        sidecars=checkpoints("json"),
-        compute="<results>/compute.json",
-    output:
-        captioned("<results>/tables/{name}.csv", TABLES, category="Tables"),
-        expand("<results>/tables/{name}.{suffix}", name=TABLES, suffix=["md", "tex"]),
-    log:
-        "<logs>/tables.log",
-    params:
-        job=parameters(jobs.paper),
-        folder=subpath(output[0], parent=True),
-    message:
-        "Making the tables"
-    shell:
-        "python -m distillery tables --params {params.job:q} --metrics {input.metrics} --sidecars {input.sidecars}"
-        " --compute {input.compute} --out-dir {params.folder} 2>&1 | tee {log}"
+    rule:
+        name:
+            f"profile_networks_{target}"
+        input:
+            code=sources("distillery.profiling", *cost_modules()),
+            weights=checkpoints(target, "safetensors", seeds=PROFILE.seeds[:1]),
+        output:
+            compute=f"{HOME[target]}/compute.json",
+        log:
+            f"<logs>/{target}/profile_networks.log",
+        # All cores, so that no other job of this run disturbs the clock; the job itself computes on its own number of them.
+        threads: CORES
+        params:
+            job=parameters(jobs.profiling),
+            networks=named_networks,
+        message:
+            f"Measuring size, operations and time of every network, {target}"
+        shell:
+            "python -m distillery profile-networks --params {params.job:q} --checkpoints {params.networks}"
+            " --out {output.compute} 2>&1 | tee {log}"
 
+    rule:
+        name:
+            f"response_maps_{target}"
+        input:
+            code=sources("distillery.tracking.response_maps", *families.tracking_modules("siamfc")),
+            data="<data>/otb100.json",
+            weights=shown_trackers(target),
+        output:
+            maps=f"{HOME[target]}/response_maps.npz",
+        log:
+            f"<logs>/{target}/response_maps.log",
+        threads: THREADS
+        params:
+            networks=named_networks,
+        message:
+            f"Response maps, {target}"
+        shell:
+            "python -m distillery response-maps --data {input.data} --checkpoints {params.networks}"
+            " --out {output.maps} 2>&1 | tee {log}"
 
-rule figures:
-    input:
-        code=sources("distillery.paper.figures"),
-        metrics=of_every_model("metrics"),
-        curves=checkpoints("jsonl"),
-        compute="<results>/compute.json",
-        data=expand("<data>/{benchmark}.json", benchmark=BENCHMARKS),
-        predictions=of_every_model("predictions"),
-    output:
-        captioned("<results>/figures/{name}.svg", FIGURES, category="Figures"),
-        expand("<results>/figures/{name}.png", name=FIGURES),
-    log:
-        "<logs>/figures.log",
-    params:
-        job=parameters(jobs.paper),
-        folder=subpath(output[0], parent=True),
-    message:
-        "Drawing the figures"
-    shell:
-        "python -m distillery figures --params {params.job:q} --metrics {input.metrics} --curves {input.curves}"
-        " --compute {input.compute} --data {input.data} --predictions {input.predictions}"
-        " --out-dir {params.folder} 2>&1 | tee {log}"
+    rule:
+        name:
+            f"tables_{target}"
+        input:
+            code=sources("distillery.paper.tables"),
+            metrics=of_every_model(target, "metrics"),
+            sidecars=checkpoints(target, "json"),
+            compute=f"{HOME[target]}/compute.json",
+            curves=checkpoints(target, "jsonl"),
+            searches=search_results(target),
+        output:
+            captioned(f"{HOME[target]}/tables/{{name}}.csv", TABLES[target], category="Tables"),
+            expand(f"{HOME[target]}/tables/{{name}}.{{suffix}}", name=TABLES[target], suffix=["md", "tex"]),
+        log:
+            f"<logs>/{target}/tables.log",
+        params:
+            job=parameters(jobs.paper, target),
+            folder=subpath(output[0], parent=True),
+            files=paper_files,
+        message:
+            f"Making the tables, {target}"
+        shell:
+            "python -m distillery tables --params {params.job:q} {params.files} --out-dir {params.folder} 2>&1 | tee {log}"
 
+    rule:
+        name:
+            f"figures_{target}"
+        input:
+            code=sources("distillery.paper.figures", *registry.modules(*TRACKING.benchmarks)),
+            metrics=of_every_model(target, "metrics"),
+            curves=checkpoints(target, "jsonl"),
+            compute=f"{HOME[target]}/compute.json",
+            data=expand("<data>/{benchmark}.json", benchmark=DATASETS),
+            predictions=of_every_model(target, "predictions"),
+            searches=search_results(target),
+            maps=f"{HOME[target]}/response_maps.npz",
+        output:
+            drawings(target),
+        log:
+            f"<logs>/{target}/figures.log",
+        params:
+            job=parameters(jobs.paper, target),
+            folder=subpath(output[0], parent=True),
+            files=paper_files,
+        message:
+            f"Drawing the figures, {target}"
+        shell:
+            "python -m distillery figures --params {params.job:q} {params.files} --out-dir {params.folder} 2>&1 | tee {log}"
 
-rule report:
-    input:
-        code=sources("distillery.paper.report"),
-        page=package_files("paper/templates"),
-        metrics=of_every_model("metrics"),
-        tables=rules.tables.output,
-        figures=rules.figures.output,
-    output:
-        captioned("<results>/{name}.html", ["report"], category="Report"),
-    log:
-        "<logs>/report.log",
-    params:
-        job=parameters(jobs.paper, with_config=True),
-        tables=folder_of("tables"),
-        figures=folder_of("figures"),
-    message:
-        "Writing the report"
-    shell:
-        "python -m distillery report --params {params.job:q} --tables {params.tables} --figures {params.figures}"
-        " --metrics {input.metrics} --out {output} 2>&1 | tee {log}"
+    rule:
+        name:
+            f"report_{target}"
+        input:
+            code=sources("distillery.paper.report"),
+            page=package_files("paper/templates"),
+            metrics=of_every_model(target, "metrics"),
+            tables=expand(
+                f"{HOME[target]}/tables/{{name}}.{{suffix}}", name=TABLES[target], suffix=["csv", "md", "tex"]
+            ),
+            figures=expand(f"{HOME[target]}/figures/{{name}}.{{suffix}}", name=FIGURES[target], suffix=["svg", "png"]),
+        output:
+            captioned(f"{HOME[target]}/{{name}}.html", ["report"], category="Report"),
+        log:
+            f"<logs>/{target}/report.log",
+        params:
+            job=parameters(jobs.paper, target, with_config=True),
+            tables=folder_of("tables"),
+            figures=folder_of("figures"),
+        message:
+            f"Writing the report, {target}"
+        shell:
+            "python -m distillery report --params {params.job:q} --tables {params.tables} --figures {params.figures}"
+            " --metrics {input.metrics} --out {output} 2>&1 | tee {log}"

@@ -1,31 +1,77 @@
-# Train the trackers of each run in one job (one teacher forward for all its students), and the person-search networks.
+# Find the students' architectures, record what each teacher says, and train the trackers of each run in one job
+# (one teacher forward for all its students); train the person-search networks.
 
-for run in TRACKING.runs:
+
+rule select_students:
+    input:
+        code=selection_sources,
+        data="<data>/got10k.json",
+        teacher=selection_teacher,
+    output:
+        found="<results>/selection/{family}/{strategy}.json",
+    log:
+        "<logs>/select_students/{family}/{strategy}.log",
+    benchmark:
+        "<benchmarks>/select_students/{family}/{strategy}.jsonl"
+    priority: 2
+    threads: THREADS
+    params:
+        job=selection_job,
+    message:
+        "Searching for {wildcards.family} students, {wildcards.strategy}"
+    shell:
+        "python -m distillery select-students --params {params.job:q} --data {input.data}"
+        " --teacher {input.teacher} --out {output.found} --workers {threads} 2>&1 | tee {log}"
+
+
+rule record_teacher:
+    input:
+        code=family_sources,
+        data="<data>/got10k.json",
+        teacher="<checkpoints>/tracking/{family}/{teacher_run}/seed{seed}.safetensors",
+    output:
+        recording="<recordings>/{family}/{teacher_run}/seed{seed}.safetensors",
+    log:
+        "<logs>/record_teacher/{family}/{teacher_run}/seed{seed}.log",
+    benchmark:
+        "<benchmarks>/record_teacher/{family}/{teacher_run}/seed{seed}.jsonl"
+    priority: 2
+    threads: THREADS
+    params:
+        job=recording_job,
+    message:
+        "Recording the {wildcards.family} teacher, seed {wildcards.seed}"
+    shell:
+        "python -m distillery record-teacher --params {params.job:q} --data {input.data}"
+        " --teacher {input.teacher} --out {output.recording} 2>&1 | tee {log}"
+
+
+for family, run in tracker_runs():
 
     rule:
         name:
-            f"train_trackers_{run}"
+            f"train_{family}_{run}"
         input:
-            code=sources("distillery.tracking.training"),
+            code=sources(*families.training_modules(family)),
             data="<data>/got10k.json",
-            teacher=tracker_teacher(run),
+            teacher=tracker_teacher(family, run),
+            searched=searched_networks(family, run).values(),
         output:
-            weights=tracker_outputs(run, "safetensors"),
-            others=tracker_outputs(run, "json") + tracker_outputs(run, "jsonl"),
+            weights=tracker_outputs(family, run, "safetensors"),
+            others=tracker_outputs(family, run, "json") + tracker_outputs(family, run, "jsonl"),
         log:
-            f"<logs>/train_trackers/{run}/seed{{seed}}.log",
+            f"<logs>/train_trackers/{family}/{run}/seed{{seed}}.log",
         benchmark:
-            f"<benchmarks>/train_trackers/{run}/seed{{seed}}.jsonl"
-        priority: 2 if TRACKING.runs[run].teacher is None else 1
+            f"<benchmarks>/train_trackers/{family}/{run}/seed{{seed}}.jsonl"
+        priority: priority_of(family, run)
         threads: THREADS
         params:
-            job=tracker_training_job(run),
-            files=tracker_files(run),
+            job=tracker_training_job(family, run),
+            files=tracker_files(family, run),
         message:
-            f"Training trackers, run {run}, seed {{wildcards.seed}}"
+            f"Training {family}, run {run}, seed {{wildcards.seed}}"
         shell:
-            "python -m distillery train-trackers --params {params.job:q} --data {input.data}"
-            " {params.files} 2>&1 | tee {log}"
+            "python -m distillery train-trackers --params {params.job:q} --data {input.data} {params.files} 2>&1 | tee {log}"
 
 
 rule train_search:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+from collections.abc import Mapping
 from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -53,6 +54,27 @@ def parse_json(section: type[S], text: str, *, source: str = "--params") -> S:
     except json.JSONDecodeError as error:
         raise UserError(f"is not valid JSON ({error.msg})", file=source, remedy="pass the rule's params") from None
     return parse(section, value, source=source)
+
+
+def parse_tagged(sections: Mapping[str, type[S]], tag: str, text: str, *, source: str = "--params") -> S:
+    """`parse_json` where the value of one key says which section it is.
+
+    Args:
+        sections: Section by value of the key.
+        tag: The key.
+        text: JSON of an object.
+        source: What to call the input in an error.
+    """
+    try:
+        value = json.loads(text)
+        name = value.get(tag) if isinstance(value, dict) else None
+    except json.JSONDecodeError:
+        name = None
+    if not isinstance(name, str) or name not in sections:
+        raise UserError(
+            f"is {name!r}, not one of {', '.join(sections)}", file=source, place=tag, remedy="pass the rule's params"
+        )
+    return parse_json(sections[name], text, source=source)
 
 
 def _explain(section: type[Section], error: ValidationError, source: str) -> UserError:

@@ -35,8 +35,8 @@ class EmbeddedGOT10k(VideoFrames):
     """Frames in each validation sequence."""
 
 
-class EmbeddedOTB100(VideoFrames):
-    """A test set in OTB-100 layout with the eleven attributes labelled."""
+class EmbeddedClips(VideoFrames):
+    """A test set of the embedded video world, all clips of one length."""
 
     source: Literal["embedded"]
     """`embedded`: written by `distillery.data.worlds`."""
@@ -44,6 +44,40 @@ class EmbeddedOTB100(VideoFrames):
     """Number of test sequences."""
     frames: Annotated[int, Field(ge=2)]
     """Frames in each sequence."""
+
+
+class EmbeddedOTB100(EmbeddedClips):
+    """A test set in OTB-100 layout with the eleven attributes labelled."""
+
+
+class EmbeddedDTB70(EmbeddedClips):
+    """A test set in DTB70 layout: small objects seen from a drone that pans, jerks, zooms and turns."""
+
+
+class EmbeddedVOT(EmbeddedClips):
+    """A test set in the layout of VOT2018 and VOT2019: rotated boxes, five tags a frame, clips that defeat trackers."""
+
+    frames: Annotated[int, Field(ge=2)]
+    """Mean number of frames of the sequences, whose lengths spread evenly from two thirds to four thirds of it."""
+
+
+class EmbeddedLaSOT(EmbeddedClips):
+    """A test set in LaSOT layout: long clips whose object disappears altogether and comes back."""
+
+
+class EmbeddedTrackingNet(VideoFrames):
+    """The test part and one training part in TrackingNet layout; they share no object."""
+
+    source: Literal["embedded"]
+    """`embedded`: written by `distillery.data.worlds`."""
+    train_sequences: Annotated[int, Field(ge=1)]
+    """Number of sequences of the part TRAIN_11, held out for scores on this machine: all boxes are there."""
+    train_frames: Annotated[int, Field(ge=2)]
+    """Frames in each sequence of TRAIN_11."""
+    test_sequences: Annotated[int, Field(ge=1)]
+    """Number of sequences of the part TEST, of which only the first box is there."""
+    test_frames: Annotated[int, Field(ge=2)]
+    """Frames in each sequence of TEST."""
 
 
 class EmbeddedCUHKSYSU(Section):
@@ -85,5 +119,20 @@ class Data(Section):
     """Training pairs of the trackers, with a validation split."""
     otb100: Annotated[EmbeddedOTB100 | LocalCopy, Field(discriminator="source")]
     """Tracking benchmark, one-pass evaluation."""
+    dtb70: Annotated[EmbeddedDTB70 | LocalCopy, Field(discriminator="source")] | None = None
+    """Tracking benchmark seen from drones, one-pass evaluation."""
+    vot2018: Annotated[EmbeddedVOT | LocalCopy, Field(discriminator="source")] | None = None
+    """Tracking benchmark, evaluation with resets."""
+    vot2019: Annotated[EmbeddedVOT | LocalCopy, Field(discriminator="source")] | None = None
+    """Tracking benchmark, evaluation with resets."""
+    lasot: Annotated[EmbeddedLaSOT | LocalCopy, Field(discriminator="source")] | None = None
+    """Tracking benchmark of long clips, one-pass evaluation."""
+    trackingnet: Annotated[EmbeddedTrackingNet | LocalCopy, Field(discriminator="source")] | None = None
+    """Tracking benchmark; its evaluation server's definition is applied to the part TRAIN_11 here."""
     cuhk_sysu: Annotated[EmbeddedCUHKSYSU | LocalCopy, Field(discriminator="source")]
     """Person search: training images and test protocols."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The datasets that the profile has, in the order of this section's keys."""
+        return tuple(name for name in type(self).model_fields if getattr(self, name) is not None)

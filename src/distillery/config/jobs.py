@@ -7,8 +7,11 @@ from typing import Any
 from distillery.config import person_search as ps
 from distillery.config import tracking as tr
 from distillery.config.base import Section
+from distillery.config.distillation import Distillation
 from distillery.config.paper import from_profile
 from distillery.config.profile import Profile
+from distillery.config.selection import SelectionJob
+from distillery.config.training import Optimisation
 
 
 def _plain(section: Section) -> dict[str, Any]:
@@ -20,26 +23,71 @@ def dataset(profile: Profile, benchmark: str) -> dict[str, Any]:
     return _plain(getattr(profile.data, benchmark))
 
 
-def tracker_training(profile: Profile, run: str, seed: int) -> dict[str, Any]:
+def tracker_training(profile: Profile, family: str, run: str, seed: int) -> dict[str, Any]:
     """Parameters of `distillery train-trackers`: the run's own networks and nothing of the others."""
-    tracking = profile.tracking
-    spec = tracking.runs[run]
+    chosen = profile.tracking.families[family]
+    spec = chosen.runs[run]
+    described = {name: chosen.architectures[name] for name in spec.networks if name in chosen.architectures}
+    return _training(
+        profile,
+        family,
+        seed=seed,
+        networks=spec.networks,
+        architectures=described,
+        distillation=spec.distillation,
+        control=spec.control,
+        optimisation=spec.optimisation,
+    )
+
+
+def teacher_recording(profile: Profile, family: str, teacher: str, seed: int) -> dict[str, Any]:
+    """Parameters of `distillery record-teacher`: what the runs that share the recording have in common."""
+    chosen = profile.tracking.families[family]
+    spec = next(iter(chosen.recorded(teacher).values()))
+    assert spec.distillation is not None
+    shared = tr.recording_of(spec)
+    return _training(
+        profile,
+        family,
+        seed=seed,
+        networks=chosen.runs[teacher].networks,
+        architectures={},
+        distillation=Distillation(layers=shared["layers"], template=shared["template"]),
+        optimisation=Optimisation(steps=shared["steps"], batch=shared["batch"]),
+    )
+
+
+def _training(profile: Profile, family: str, **own: Any) -> dict[str, Any]:
+    chosen = profile.tracking.families[family]
+    shared = {name: getattr(chosen, name) for name in ("pairs", "geometry", "labels") if hasattr(chosen, name)}
+    return _plain(tr.TRAININGS[family](family=family, compute=profile.compute, **shared, **own))
+
+
+def selection(profile: Profile, family: str, strategy: str, teacher: str) -> dict[str, Any]:
+    """Parameters of `distillery select-students`: one search with the first seed."""
+    chosen = profile.tracking.families[family]
+    assert chosen.selection is not None
+    labels = getattr(chosen, "labels", None)
     return _plain(
-        tr.TrackerTraining(
-            seed=seed,
-            compute=profile.compute,
-            geometry=tracking.geometry,
-            pairs=tracking.pairs,
-            architectures={name: tracking.architectures[name] for name in spec.networks},
-            distillation=spec.distillation,
-            optimisation=spec.optimisation,
+        SelectionJob.model_validate(
+            {
+                "seed": profile.seeds[0],
+                "compute": profile.compute,
+                "family": family,
+                "pairs": chosen.pairs,
+                "geometry": _plain(chosen.geometry),
+                "labels": _plain(labels) if labels else {},
+                "teacher": _plain(chosen.architectures[chosen.runs[teacher].networks[0]]),
+                "selection": chosen.selection.model_copy(update={"strategy": strategy}),
+            }
         )
     )
 
 
-def track(profile: Profile) -> dict[str, Any]:
-    """Parameters of `distillery track`."""
-    return _plain(tr.TrackJob(compute=profile.compute, inference=profile.tracking.inference))
+def track(profile: Profile, family: str | None = None) -> dict[str, Any]:
+    """Parameters of `distillery track`; trivial trackers have no family."""
+    inference = profile.tracking.families[family].inference if family else None
+    return _plain(tr.TrackJob(compute=profile.compute, inference=inference))
 
 
 def reid_training(profile: Profile, seed: int) -> dict[str, Any]:
@@ -96,6 +144,6 @@ def profiling(profile: Profile) -> dict[str, Any]:
     return _plain(profile.compute)
 
 
-def paper(profile: Profile, *, with_config: bool = False) -> dict[str, Any]:
+def paper(profile: Profile, target: tr.Target, *, with_config: bool = False) -> dict[str, Any]:
     """Parameters of `distillery tables`, `figures` and (with the whole profile, to print it) `report`."""
-    return _plain(from_profile(profile, with_config=with_config))
+    return _plain(from_profile(profile, target=target, with_config=with_config))

@@ -38,6 +38,23 @@ class Profile(Section):
             raise ValueError("seeds are 0, 1, 2 and so on without a gap: they are counted, never chosen")
         return self
 
+    @model_validator(mode="after")
+    def _benchmarks(self) -> Profile:
+        absent = [name for name in self.tracking.benchmarks if name not in self.data.names]
+        if absent:
+            raise ValueError(f"tracking.benchmarks names {absent[0]!r}, but data.{absent[0]} is not there")
+        return self
+
+    @model_validator(mode="after")
+    def _teachers(self) -> Profile:
+        for name, family in self.tracking.families.items():
+            for run in family.runs.values():
+                if run.teacher_seed is not None and run.teacher_seed not in self.seeds:
+                    raise ValueError(
+                        f"tracking.{name} wants a teacher of seed {run.teacher_seed}, which is no seed here"
+                    )
+        return self
+
 
 def load(path: str | Path) -> Profile:
     """Reads a profile file.

@@ -1,176 +1,90 @@
-"""The tracking half of the config: tracker, pairs, distillation, and the runs of the first paper.
+"""The tracking half of the config: families of trackers, their runs, and the job parameters cut from them.
 
 Defaults are the published or reference settings; marks follow `docs/decisions.md`.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from distillery.config.base import Section
-from distillery.config.training import Compute, Fraction, Name, NonNegative, Optimisation, Positive
+from distillery.config.base import Section, parse_tagged
+from distillery.config.distillation import Distillation
+from distillery.config.pairs import Pairs
+from distillery.config.selection import Selection
+from distillery.config.siamfc import SiamFCArchitecture, SiamFCGeometry, SiamFCInference
+from distillery.config.siamrpn import RPNInference, RPNLabels, SiamRPNArchitecture, SiamRPNGeometry
+from distillery.config.siamrpnpp import SiamRPNPPArchitecture, SiamRPNPPGeometry
+from distillery.config.training import Compute, Name, Optimisation
 
-Ratio = Annotated[float, Field(gt=0, le=1)]
-
-
-class SiamFCArchitecture(Section):
-    """Channel numbers of a SiamFC backbone, as shrinkage of the published AlexNet (96-256-384-384-256)."""
-
-    width: Annotated[float, Field(gt=0, le=4)] = 1.0
-    """Factor on all channels; 1 gives the published 2,336,320 parameters."""
-    ratios: tuple[Ratio, Ratio, Ratio, Ratio, Ratio] = (1.0, 1.0, 1.0, 1.0, 1.0)
-    """Shrinkage of each layer's channels on top of `width`, as the layer-shrinkage actions of the paper."""
-
-
-class SiamFCGeometry(Section):
-    """Sizes of crops and response (SiamFC, section 3; siamfc-pytorch)."""
-
-    exemplar: Positive = 127
-    """Side of the exemplar crop in pixels."""
-    search: Positive = 255
-    """Side of the search region at test time in pixels."""
-    train_search: Positive = 239
-    """Side of the search region in training (255 - 16: the random crop's margin)."""
-    context: NonNegative = 0.5
-    """Context around the target: s = sqrt((w+p)(h+p)), p = context * (w+h)."""
-    response_scale: Annotated[float, Field(gt=0)] = 1e-3
-    """Factor on the cross-correlation (reference: 0.001)."""
-
-    @model_validator(mode="after")
-    def _fits_the_stride(self) -> SiamFCGeometry:
-        # Without padding a crop of 87 + 8k pixels ends exactly on a position of the last map.
-        for name, side in (("exemplar", self.exemplar), ("search", self.search), ("train_search", self.train_search)):
-            if side < 87 or side % 8 != 7:
-                raise ValueError(f"{name} must be 87, 95, 103 and so on: AlexNet's stride is 8 and it has no padding")
-        if min(self.search, self.train_search) < self.exemplar:
-            raise ValueError("the search region must not be smaller than the exemplar")
-        return self
-
-
-class TrackerInference(Section):
-    """Test-time settings of the three-scale tracker (siamfc-pytorch, 3-scale values)."""
-
-    scales: Positive = 3
-    """Number of search scales."""
-    scale_step: Annotated[float, Field(ge=1)] = 1.0375
-    """Ratio of neighbouring scales."""
-    scale_penalty: Fraction = 0.9745
-    """Factor on the peak of a changed scale."""
-    scale_rate: Fraction = 0.59
-    """Learning rate of the scale."""
-    window: Fraction = 0.176
-    """Influence of the cosine window."""
-    response_up: Positive = 16
-    """Bicubic upsampling of the response."""
-
-
-class Pairs(Section):
-    """How training pairs are drawn and augmented (siamfc-pytorch)."""
-
-    epoch: Positive
-    """Pairs in an epoch; pair i takes clip i modulo the number of clips, its frames are drawn anew in each epoch."""
-    max_gap: Positive = 100
-    """Largest distance in frames between exemplar and search frame."""
-    stretch: Annotated[float, Field(ge=0, lt=1)] = 0.05
-    """Largest relative random stretch."""
-    shift: Annotated[int, Field(ge=0)] = 4
-    """Largest random shift of the target in the search crop, in pixels either way (reference: 247 to 239 by chance)."""
-    colour: NonNegative = 0.0
-    """Largest random brightness and contrast change, as a fraction; 0 is the reference."""
-
-
-class Sharing(Section):
-    """Student-student sharing with the conditional suppressing weight (TSsKD)."""
-
-    beta: NonNegative = 0.5
-    """Factor on the sharing term of every student but the first."""
-    decay: Annotated[float, Field(gt=0, le=1)] = 0.9
-    """f(e) = decay ** e, with e the epoch."""
-    threshold: NonNegative = 0.005
-    """h: a student's knowledge is shared while its ground-truth loss exceeds the teacher's by less than h."""
-    gate: Literal["other", "own"] = "other"
-    """Whose reliability opens the gate: the giving student's (`other`, the paper as recalled) or one's own (CFKD)."""
-    granularity: Literal["sample", "batch"] = "batch"
-    """Whether the gate is one scalar a batch (CFKD) or one a sample."""
-
-
-class Distillation(Section):
-    """Weights and forms of the distillation losses (TSKD; defaults found in the public CFKD code)."""
-
-    eta: NonNegative = 1.0
-    """Weight of the Teacher Soft loss."""
-    lam: NonNegative = 0.1
-    """Weight of the Adaptive Hard loss (lambda)."""
-    omega: NonNegative = 100.0
-    """Weight of the Siamese Target Response loss."""
-    margin: NonNegative = 0.005
-    """m of the Adaptive Hard gate; it acts on box regression, so SiamFC does not feel it."""
-    soft: Literal["softmax", "bernoulli"] = "softmax"
-    """Teacher Soft as one softmax over the response map, or one Bernoulli a location."""
-    temperature: Annotated[float, Field(gt=0)] = 1.0
-    """Temperature of Teacher Soft."""
-    direction: Literal["forward", "reverse"] = "forward"
-    """`forward` is KL(teacher || student), `reverse` KL(student || teacher); the paper's direction is not certain."""
-    layers: tuple[Annotated[int, Field(ge=1, le=5)], ...] = (3, 4, 5)
-    """tau: the convolution layers whose target responses are compared (the paper's set is unknown)."""
-    template: Annotated[int, Field(ge=1)] = 3
-    """Odd side to which the target branch's map is pooled before it weighs the search branch."""
-    sharing: Sharing | None = None
-    """Student-student sharing; absent for plain TSKD."""
-
-    @model_validator(mode="after")
-    def _odd(self) -> Distillation:
-        if self.template % 2 == 0:
-            raise ValueError("template must be odd, so that the weight map has the search map's size")
-        return self
+BenchmarkName = Literal["otb100", "dtb70", "vot2018", "vot2019", "lasot", "trackingnet", "got10k"]
+Target = Literal["headline", "ablations"]
 
 
 class TrackerRun(Section):
     """One training job: the networks that are trained together, and how."""
 
     networks: Annotated[tuple[str, ...], Field(min_length=1)]
-    """Names of `architectures`; the first is the paper's s1 (dim)."""
+    """Names of `architectures` or `searched`; with sharing the first is the paper's s1 (dim)."""
     teacher: str | None = None
     """The run whose (single) network teaches; absent means training from ground truth alone."""
+    teacher_seed: Annotated[int, Field(ge=0)] | None = None
+    """Seed of the teacher; absent means the run's own, so that intervals hold the teacher's variation too."""
+    recorded: bool = False
+    """Learn from a recording of the teacher, made once for all runs of a seed that say so; the bytes do not change."""
     distillation: Distillation | None = None
     """Distillation losses; required with a teacher."""
+    control: Literal["label_map"] | None = None
+    """Without a teacher: `label_map` adds a softmax cross-entropy to the label map, weighed by 1, the logistic loss by
+    `lam` of the distillation defaults: Teacher Soft's form with the ground truth as teacher (SiamFC)."""
     optimisation: Optimisation
     """Optimiser and schedule."""
+    target: Target = "headline"
+    """Who asks for it: `snakemake` (`headline`) or `snakemake ablations`."""
 
     @model_validator(mode="after")
     def _consistent(self) -> TrackerRun:
         if (self.teacher is None) != (self.distillation is None):
             raise ValueError("teacher and distillation go together")
+        if self.teacher is None and (self.recorded or self.teacher_seed is not None):
+            raise ValueError("recorded and teacher_seed need a teacher")
+        if self.recorded and self.teacher_seed is not None:
+            raise ValueError("a recording is of the teacher of the run's own seed")
+        if self.control and self.teacher is not None:
+            raise ValueError("a control has no teacher")
         if self.distillation and self.distillation.sharing and len(self.networks) < 2:
             raise ValueError("sharing needs at least two networks")
         return self
 
 
-class Tracking(Section):
-    """The first paper."""
+class Family(Section):
+    """What every family of trackers has; each gives the first fields their types."""
 
-    geometry: SiamFCGeometry = SiamFCGeometry()
-    """Crop and response sizes."""
-    inference: TrackerInference = TrackerInference()
-    """Test-time settings, the same for every network."""
+    geometry: Any
+    """Crop sizes."""
+    inference: Any
+    """Test-time settings."""
+    architectures: Any
+    """Networks by name."""
     pairs: Pairs
     """Training pairs, the same for every run and network of a seed."""
-    architectures: Annotated[dict[Name, SiamFCArchitecture], Field(min_length=1)]
-    """Networks by name."""
+    searched: dict[Name, Literal["policy", "random", "uniform"]] = Field(default_factory=dict)
+    """Networks whose channels are found by `selection`, with the strategy that finds them."""
+    selection: Selection | None = None
+    """The search for students; required where `searched` names one."""
     runs: Annotated[dict[Name, TrackerRun], Field(min_length=1)]
     """Training jobs by name."""
-    baselines: tuple[Literal["static", "ncc"], ...] = ("static", "ncc")
-    """Trivial trackers that stand in the tables."""
-    benchmarks: tuple[Literal["otb100"], ...] = ("otb100",)
-    """Benchmarks to run on."""
 
     @model_validator(mode="after")
-    def _names(self) -> Tracking:
+    def _names(self) -> Family:
+        if both := set(self.architectures) & set(self.searched):
+            raise ValueError(f"{min(both)!r} is an architecture and searched as well")
+        if self.searched and self.selection is None:
+            raise ValueError("searched networks need a selection")
         for name, run in self.runs.items():
             for network in run.networks:
-                if network not in self.architectures:
+                if network not in self.architectures and network not in self.searched:
                     raise ValueError(f"run {name!r} names the unknown architecture {network!r}")
             if run.teacher is not None:
                 teacher = self.runs.get(run.teacher)
@@ -178,36 +92,194 @@ class Tracking(Section):
                     raise ValueError(f"run {name!r} needs a teacher run with one network, not {run.teacher!r}")
         return self
 
+    @model_validator(mode="after")
+    def _recordings(self) -> Family:
+        for teacher in {run.teacher for run in self.runs.values() if run.recorded}:
+            asked = {name: recording_of(run) for name, run in self.recorded(str(teacher)).items()}
+            if any(one != next(iter(asked.values())) for one in asked.values()):
+                raise ValueError(
+                    f"the runs {', '.join(asked)} share a recording of {teacher!r}, so they need the same steps, "
+                    "batch, layers and template"
+                )
+        return self
+
+    def recorded(self, teacher: str) -> dict[str, TrackerRun]:
+        """The runs that learn from a recording of a teacher."""
+        return {name: run for name, run in self.runs.items() if run.recorded and run.teacher == teacher}
+
+
+def recording_of(run: TrackerRun) -> dict[str, Any]:
+    """What a recording for this run must hold."""
+    assert run.distillation is not None
+    return {
+        "steps": run.optimisation.steps,
+        "batch": run.optimisation.batch,
+        "layers": run.distillation.layers,
+        "template": run.distillation.template,
+    }
+
+
+class SiamFCFamily(Family):
+    """SiamFC teachers and students."""
+
+    geometry: SiamFCGeometry = SiamFCGeometry()
+    """Crop and response sizes."""
+    inference: SiamFCInference = SiamFCInference()
+    """Test-time settings, the same for every network."""
+    architectures: Annotated[dict[Name, SiamFCArchitecture], Field(min_length=1)]
+    """Networks by name."""
+
+
+class SiamRPNFamily(Family):
+    """SiamRPN teachers and students."""
+
+    geometry: SiamRPNGeometry = SiamRPNGeometry()
+    """Crop sizes and anchors."""
+    labels: RPNLabels = RPNLabels()
+    """Which anchors are trained on, and how the ground-truth losses are weighed."""
+    inference: RPNInference = RPNInference()
+    """Test-time settings, the same for every network."""
+    architectures: Annotated[dict[Name, SiamRPNArchitecture], Field(min_length=1)]
+    """Networks by name."""
+
+
+class SiamRPNPPFamily(Family):
+    """SiamRPN++ teachers and students; their depth differs, so nothing is searched."""
+
+    geometry: SiamRPNPPGeometry = SiamRPNPPGeometry()
+    """Crop sizes and anchors."""
+    labels: RPNLabels = RPNLabels()
+    """Which anchors are trained on, and how the ground-truth losses are weighed."""
+    inference: RPNInference = RPNInference()
+    """Test-time settings, the same for every network."""
+    architectures: Annotated[dict[Name, SiamRPNPPArchitecture], Field(min_length=1)]
+    """Networks by name."""
+
+    @model_validator(mode="after")
+    def _no_search(self) -> SiamRPNPPFamily:
+        if self.searched:
+            raise ValueError("SiamRPN++ students differ in depth, there is no search for them")
+        return self
+
+
+class Tracking(Section):
+    """The first paper."""
+
+    siamfc: SiamFCFamily
+    """SiamFC (Bertinetto et al., 2016)."""
+    siamrpn: SiamRPNFamily | None = None
+    """SiamRPN (Li et al., 2018) in the layout of DaSiamRPN's large model."""
+    siamrpnpp: SiamRPNPPFamily | None = None
+    """SiamRPN++ (Li et al., 2019)."""
+    baselines: tuple[Literal["static", "ncc"], ...] = ("static", "ncc")
+    """Trivial trackers that stand in the tables."""
+    benchmarks: Annotated[tuple[BenchmarkName, ...], Field(min_length=1)] = ("otb100",)
+    """Benchmarks to run on, in the order of the tables."""
+    protocols: dict[BenchmarkName, str] = Field(default_factory=dict)
+    """Scoring protocol of a benchmark where it is not the default one (docs/decisions.md)."""
+    together: bool = True
+    """One job runs a tracker over all benchmarks, which saves start-up where each takes seconds; else one job each."""
+
+    @property
+    def families(self) -> dict[str, Family]:
+        """The families of this profile by name."""
+        present = {"siamfc": self.siamfc, "siamrpn": self.siamrpn, "siamrpnpp": self.siamrpnpp}
+        return {name: family for name, family in present.items() if family is not None}
+
 
 class TrackerTraining(Section):
-    """Resolved parameters of one tracker training job."""
+    """Resolved parameters of one tracker training job; each family gives the first fields their types."""
 
+    family: Any
+    """Family of trackers."""
+    geometry: Any
+    """Crop sizes."""
+    architectures: Any
+    """The networks that the config describes; searched ones come from files."""
     seed: int
     """Seed of the job."""
     compute: Compute
     """Where it computes."""
-    geometry: SiamFCGeometry
-    """Crop and response sizes."""
     pairs: Pairs
     """Training pairs."""
-    architectures: Annotated[dict[Name, SiamFCArchitecture], Field(min_length=1)]
-    """The networks of this job, in the run's order."""
+    networks: Annotated[tuple[Name, ...], Field(min_length=1)]
+    """Names of the networks in the run's order."""
     distillation: Distillation | None
-    """Distillation losses, absent for ground truth alone."""
+    """Distillation losses, absent without a teacher."""
+    control: Literal["label_map"] | None = None
+    """The control loss, for a run without a teacher."""
     optimisation: Optimisation
     """Optimiser and schedule."""
 
     @model_validator(mode="after")
     def _sharing(self) -> TrackerTraining:
-        if self.distillation and self.distillation.sharing and len(self.architectures) < 2:
+        if self.distillation and self.distillation.sharing and len(self.networks) < 2:
             raise ValueError("sharing needs at least two networks")
         return self
 
 
+class SiamFCTraining(TrackerTraining):
+    """A job that trains SiamFC networks."""
+
+    family: Literal["siamfc"]
+    """Family of trackers."""
+    geometry: SiamFCGeometry
+    """Crop and response sizes."""
+    architectures: dict[Name, SiamFCArchitecture]
+    """The networks that the config describes; searched ones come from files."""
+
+
+class SiamRPNTraining(TrackerTraining):
+    """A job that trains SiamRPN networks."""
+
+    family: Literal["siamrpn"]
+    """Family of trackers."""
+    geometry: SiamRPNGeometry
+    """Crop sizes and anchors."""
+    labels: RPNLabels
+    """Anchors and weights of the ground-truth losses."""
+    architectures: dict[Name, SiamRPNArchitecture]
+    """The networks that the config describes; searched ones come from files."""
+
+
+class SiamRPNPPTraining(TrackerTraining):
+    """A job that trains SiamRPN++ networks."""
+
+    family: Literal["siamrpnpp"]
+    """Family of trackers."""
+    geometry: SiamRPNPPGeometry
+    """Crop sizes and anchors."""
+    labels: RPNLabels
+    """Anchors and weights of the ground-truth losses."""
+    architectures: dict[Name, SiamRPNPPArchitecture]
+    """The networks that the config describes."""
+
+
+TRAININGS: dict[str, type[TrackerTraining]] = {
+    "siamfc": SiamFCTraining,
+    "siamrpn": SiamRPNTraining,
+    "siamrpnpp": SiamRPNPPTraining,
+}
+"""Family -> type of its job parameters."""
+
+
 class TrackJob(Section):
-    """Resolved parameters of one benchmark run of one tracker."""
+    """Resolved parameters of benchmark runs of one tracker."""
 
     compute: Compute = Compute()
     """Where it computes."""
-    inference: TrackerInference = TrackerInference()
-    """Test-time settings."""
+    inference: Annotated[SiamFCInference | RPNInference, Field(discriminator="kind")] | None = None
+    """Test-time settings; absent means the defaults of the checkpoint's family."""
+
+
+ARCHITECTURES: dict[str, type[Section]] = {
+    "siamfc": SiamFCArchitecture,
+    "siamrpn": SiamRPNArchitecture,
+    "siamrpnpp": SiamRPNPPArchitecture,
+}
+"""Family -> section of an architecture, as a search's result holds it."""
+
+
+def parse_training(text: str) -> TrackerTraining:
+    """The parameters of a training job, of whichever family they say."""
+    return parse_tagged(TRAININGS, "family", text)

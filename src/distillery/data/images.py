@@ -38,17 +38,15 @@ def read_image(path: Path) -> npt.NDArray[np.uint8]:
     """
     data = _bytes(path)
     if data.startswith(_JPEG):
-        whole, size = data.rfind(_JPEG_END) > data.rfind(_JPEG_SCAN) >= 0, _jpeg_size(data)
+        whole = data.rfind(_JPEG_END) > data.rfind(_JPEG_SCAN) >= 0
     elif data.startswith(_PNG):
-        whole, size = (
-            data.rfind(_PNG_END) >= 0,
-            (int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")),
-        )
+        whole = data.rfind(_PNG_END) >= 0
     else:
         raise _fault(path, "is not a JPEG or PNG image")
     if not whole:
         raise _fault(path, "is truncated")
-    if size is None or min(size) < 1:
+    size = _size(data)
+    if size is None:
         raise _fault(path, "has no valid image header")
     if size[0] * size[1] > MAX_PIXELS:
         raise _fault(path, f"is too large ({size[0]} x {size[1]} pixels, at most {MAX_PIXELS // 10**6} million)")
@@ -61,11 +59,25 @@ def read_image(path: Path) -> npt.NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 
-def _bytes(path: Path) -> bytes:
+def image_size(path: Path) -> tuple[int, int]:
+    """(width, height) of a JPEG or PNG file from its header alone.
+
+    Raises:
+        UserError: If the file is absent or has no such header.
+    """
+    # A JPEG's header may lie behind embedded previews of any length; nearly always it is in the first bytes.
+    size = _size(_bytes(path, 4096)) or _size(_bytes(path))
+    if size is None:
+        raise _fault(path, "has no valid image header")
+    return size
+
+
+def _bytes(path: Path, limit: int = -1) -> bytes:
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise _fault(path, "is larger than 256 MB")
-        return path.read_bytes()
+        with path.open("rb") as stream:
+            return stream.read(limit)
     except FileNotFoundError:
         raise _fault(path, "does not exist") from None
     except OSError as error:
@@ -74,6 +86,16 @@ def _bytes(path: Path) -> bytes:
 
 def _fault(path: Path, problem: str) -> UserError:
     return UserError(problem, file=path, remedy="restore the file from the dataset's archive")
+
+
+def _size(data: bytes) -> tuple[int, int] | None:
+    """(width, height) that a JPEG's or PNG's header claims, if there is a header and both are positive."""
+    size = None
+    if data.startswith(_JPEG):
+        size = _jpeg_size(data)
+    elif data.startswith(_PNG):
+        size = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
+    return size if size is not None and min(size) >= 1 else None
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int] | None:

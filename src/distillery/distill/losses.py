@@ -35,7 +35,13 @@ def balanced_logistic(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def teacher_soft(
-    student: Tensor, teacher: Tensor, *, form: str = "softmax", temperature: float = 1.0, direction: str = "forward"
+    student: Tensor,
+    teacher: Tensor,
+    *,
+    form: str = "softmax",
+    temperature: float = 1.0,
+    direction: str = "forward",
+    weight: Tensor | None = None,
 ) -> Tensor:
     """Teacher Soft loss, classification part: divergence between the response distributions.
 
@@ -46,18 +52,39 @@ def teacher_soft(
         temperature: Divides the logits; the loss is scaled by its square (Hinton et al., section 2.1).
         direction: `forward` is KL(teacher || student); `reverse` is KL(student || teacher), the order written in the
             paper as recalled.
+        weight: (B, L) share of each location in the `bernoulli` form; absent means all alike.
 
     Returns:
-        Scalar: mean over samples (and, for `bernoulli`, over locations).
+        Scalar: mean over samples (and, for `bernoulli`, weighted mean over locations).
     """
     student, teacher = student / temperature, teacher.detach() / temperature
     if form == "bernoulli":
         # A Bernoulli is a softmax over (logit, 0).
-        student, teacher = (torch.stack((x, torch.zeros_like(x)), -1).flatten(0, 1) for x in (student, teacher))
+        student, teacher = (torch.stack((x, torch.zeros_like(x)), -1) for x in (student, teacher))
     log_s, log_t = F.log_softmax(student, -1), F.log_softmax(teacher, -1)
     if direction == "reverse":
         log_s, log_t = log_t, log_s
-    return F.kl_div(log_s, log_t, reduction="batchmean", log_target=True) * temperature**2
+    divergence = F.kl_div(log_s, log_t, reduction="none", log_target=True).sum(-1)
+    if form == "bernoulli":
+        divergence = divergence.mean(1) if weight is None else (weight * divergence).sum(1)
+    return divergence.mean() * temperature**2
+
+
+def balanced_weight(labels: Tensor) -> Tensor:
+    """Shares of locations: half for the labelled ones and half for the rest, as in the ground-truth losses.
+
+    Without it the few locations of the target drown among thousands of anchors.
+
+    Args:
+        labels: (B, L) in {0, 1}.
+
+    Returns:
+        (B, L), each sample summing to 1; where a kind is missing the other has it all.
+    """
+    kinds = torch.stack((labels, 1 - labels))
+    counts = kinds.sum(2, keepdim=True)
+    present = (counts > 0).to(labels.dtype)
+    return (kinds / counts.clamp_min(1) * present / present.sum(0)).sum(0)
 
 
 def adaptive_hard_gate(student: Tensor, teacher: Tensor, margin: float) -> Tensor:
@@ -133,62 +160,96 @@ def _normalised(maps: Tensor) -> Tensor:
     return F.normalize(maps.flatten(1), dim=1, eps=1e-12)
 
 
-def target_response(
-    student_exemplar: Tensor,
-    student_search: Tensor,
-    teacher_exemplar: Tensor,
-    teacher_search: Tensor,
-    *,
-    template: int = 3,
-) -> Tensor:
+def response_maps(exemplar: Tensor, search: Tensor, *, template: int = 3) -> tuple[Tensor, Tensor]:
+    """What the Siamese Target Response compares: a network's maps of one layer at unit L2 norm.
+
+    Args:
+        exemplar: (B, C, h, w) features of the exemplar.
+        search: (B, C, H, W) features of the search region.
+        template: Odd side of the pooled exemplar in W.
+
+    Returns:
+        F(Q^z) as (B, h * w) and F(W * Q^x) as (B, H * W) (thesis equations 2.7-2.10).
+    """
+    # W is one number a position, so it can weigh the channel sum instead of every channel.
+    weighted = correlation_weights(search, exemplar, template) * activation_map(search)
+    return _normalised(activation_map(exemplar)), _normalised(weighted)
+
+
+def target_response(student: tuple[Tensor, Tensor], teacher: tuple[Tensor, Tensor]) -> Tensor:
     """Siamese Target Response loss of one layer: exemplar branch plus correlation-weighted search branch.
 
     L^z = ||F(Q_S^z) - F(Q_T^z)||, L^x = ||F(W_S * Q_S^x) - F(W_T * Q_T^x)|| (thesis equations 2.8-2.10), the norm as a
-    mean of squares over L2-normalised maps.
+    mean of squares over L2-normalised maps. Networks of any widths compare: the maps are sums over channels.
 
     Args:
-        student_exemplar: (B, C_s, h, w) features of the exemplar.
-        student_search: (B, C_s, H, W) features of the search region.
-        teacher_exemplar: (B, C_t, h, w); C_t need not equal C_s.
-        teacher_search: (B, C_t, H, W).
-        template: Odd side of the pooled exemplar in W.
+        student: `response_maps` of the student's layer.
+        teacher: The teacher's.
 
     Returns:
         Scalar mean over samples.
     """
-    with torch.no_grad():
-        target_z = _normalised(activation_map(teacher_exemplar))
-        target_x = _normalised(
-            correlation_weights(teacher_search, teacher_exemplar, template) * activation_map(teacher_search)
-        )
-    found_z = _normalised(activation_map(student_exemplar))
-    # W is one number a position, so it can weigh the channel sum instead of every channel.
-    found_x = _normalised(
-        correlation_weights(student_search, student_exemplar, template) * activation_map(student_search)
-    )
-    return F.mse_loss(found_z, target_z) + F.mse_loss(found_x, target_x)
+    return F.mse_loss(student[0], teacher[0].detach()) + F.mse_loss(student[1], teacher[1].detach())
 
 
-def sharing(student: Tensor, other: Tensor) -> Tensor:
+def label_map(logits: Tensor, labels: Tensor) -> Tensor:
+    """The control without a teacher: cross-entropy of the response, as one distribution, to the label map.
+
+    It has the form of Teacher Soft with the ground truth in the teacher's place, so a gain of Teacher Soft over it
+    comes from the teacher and not from the softmax.
+
+    Args:
+        logits: (B, L) responses.
+        labels: (L,) or (B, L) in {0, 1}, at least one 1 a sample; spread evenly over the ones.
+
+    Returns:
+        (B,) loss of each sample.
+    """
+    labels = labels.to(logits.dtype).expand_as(logits)
+    target = labels / labels.sum(1, keepdim=True).clamp_min(1)
+    return -(target * F.log_softmax(logits, -1)).sum(1)
+
+
+def sharing(student: Tensor, other: Tensor, weight: Tensor | None = None) -> Tensor:
     """Knowledge sharing of classification: KL(s1 || s2) of the target probability at every location.
 
     Args:
         student: (B, L) logits of the receiving student.
         other: (B, L) logits of the giving student; no gradient flows into it.
+        weight: (B, L) share of each location; absent means all alike.
 
     Returns:
-        (B,) mean over locations.
+        (B,) weighted mean over locations.
     """
     other = other.detach()
     log_p1, log_q1 = F.logsigmoid(student), F.logsigmoid(-student)
     log_p2, log_q2 = F.logsigmoid(other), F.logsigmoid(-other)
     divergence = log_p1.exp() * (log_p1 - log_p2) + log_q1.exp() * (log_q1 - log_q2)
-    return divergence.mean(1)
+    return divergence.mean(1) if weight is None else (weight * divergence).sum(1)
 
 
-def sharing_boxes(student: Tensor, other: Tensor) -> Tensor:
-    """Knowledge sharing of regression: smooth L1 between the students' boxes, (B, L, 4) each -> (B,)."""
-    return F.smooth_l1_loss(student, other.detach(), reduction="none").flatten(1).mean(1)
+def sharing_boxes(student: Tensor, other: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Knowledge sharing of regression: smooth L1 between the students' boxes.
+
+    Args:
+        student: (B, L, 4) box outputs.
+        other: (B, L, 4) of the giving student; no gradient flows into it.
+        weight: (B, L) share of each location; absent means all alike.
+
+    Returns:
+        (B,) sum over the four coordinates and weighted mean over locations.
+    """
+    distance = F.smooth_l1_loss(student, other.detach(), reduction="none").sum(2)
+    return distance.mean(1) if weight is None else (weight * distance).sum(1)
+
+
+def soft_boxes(student: Tensor, teacher: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Teacher Soft loss, regression part: SiamRPN's own regression loss (L1) with the teacher's boxes as truth.
+
+    Arguments and result as `sharing_boxes`.
+    """
+    distance = (student - teacher.detach()).abs().sum(2)
+    return distance.mean(1) if weight is None else (weight * distance).sum(1)
 
 
 def suppressing_weight(student: Tensor, teacher: Tensor, *, threshold: float, decay: float, epoch: int) -> Tensor:

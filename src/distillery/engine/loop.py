@@ -58,16 +58,31 @@ def learning_rate(optimisation: Optimisation, step: int) -> float:
 
 
 def build_optimiser(optimisation: Optimisation, module: nn.Module) -> torch.optim.Optimizer:
-    """Optimiser over the parameters that require gradients."""
-    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    """Optimiser over the parameters of a module, with the factors on the learning rate that its parts ask for.
+
+    A part that offers `parameter_groups() -> [(parameters, factor)]` names all its parameters, whether they are trained
+    in this epoch or not, so that the optimiser's state keeps its places; of the others those that require gradients.
+    """
+    groups = parameter_groups(module)
     if optimisation.optimiser == "sgd":
         return torch.optim.SGD(
-            parameters,
+            groups,
             lr=optimisation.learning_rate,
             momentum=optimisation.momentum,
             weight_decay=optimisation.weight_decay,
         )
-    return torch.optim.AdamW(parameters, lr=optimisation.learning_rate, weight_decay=optimisation.weight_decay)
+    return torch.optim.AdamW(groups, lr=optimisation.learning_rate, weight_decay=optimisation.weight_decay)
+
+
+def parameter_groups(module: nn.Module) -> list[dict[str, Any]]:
+    """The parameters of a module by their factor on the learning rate, in the order of the module."""
+    groups: dict[float, list[nn.Parameter]] = {1.0: []}
+    for part in module if isinstance(module, nn.ModuleList) else [module]:
+        own = getattr(part, "parameter_groups", None)
+        asked = own() if own else [([p for p in part.parameters() if p.requires_grad], 1.0)]
+        for parameters, factor in asked:
+            groups.setdefault(factor, []).extend(parameters)
+    return [{"params": parameters, "factor": factor} for factor, parameters in groups.items() if parameters]
 
 
 def fit(
@@ -111,7 +126,7 @@ def fit(
         for step in range(begin, optimisation.steps):
             rate = learning_rate(optimisation, step)
             for group in optimiser.param_groups:
-                group["lr"] = rate
+                group["lr"] = rate * group["factor"]
             seed_torch(seed, "step", step)
             with device.autocast():
                 loss, terms = task.loss(step)

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from distillery import __version__
-from distillery.config.paper import PaperJob
+from distillery.config.paper_job import PaperJob
 from distillery.paper.records import Results
 
 _PACKAGES = (
@@ -69,6 +69,8 @@ def data_facts(job: PaperJob, results: Results) -> list[tuple[str, str]]:
     facts: list[tuple[str, str]] = []
     data: Mapping[str, Any] = (job.config or {}).get("data", {})
     for name, spec in data.items():
+        if spec is None:
+            continue
         if spec.get("source") == "local":
             facts.append((f"{name}, as configured", "a local copy of the real dataset"))
         else:
@@ -77,6 +79,7 @@ def data_facts(job: PaperJob, results: Results) -> list[tuple[str, str]]:
     for benchmark in dict.fromkeys(result.benchmark for result in results.results):
         first = next(result for result in results.results if result.benchmark == benchmark)
         sizes = [f"{_phrase(key)} {_plain(value)}" for key, value in first.counts.items()]
+        sizes.append(f"protocol {first.protocol}")
         facts.append((f"{benchmark}, as scored", ", ".join(sizes) or "not stated"))
     return facts
 

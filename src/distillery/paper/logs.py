@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from distillery.errors import UserError
-from distillery.paper.records import Origin, origin_of
+from distillery.paper.origin import Origin, origin_of
 
 Curve = dict[str, list[float]]
 """Columns of one training's metrics: `step`, `loss` and every term."""
@@ -55,3 +55,15 @@ def _read_curve(path: Path) -> Curve:
     if not curve:
         raise UserError("is empty", file=path, remedy="run the training again")
     return curve
+
+
+def open_gates(curves: Mapping[Origin, Curve], key: str, network: str) -> dict[int, float]:
+    """Share of open gates over a whole training, by seed; empty for a run without sharing.
+
+    Args:
+        curves: All training metrics.
+        key: `model/variant` of a tracker.
+        network: Its network, whose terms are named `<network>/<term>`.
+    """
+    mine = {origin.seed: curve.get(f"{network}/gate") for origin, curve in curves.items() if origin.key == key}
+    return {seed: math.fsum(gate) / len(gate) for seed, gate in sorted(mine.items()) if gate}

@@ -24,8 +24,8 @@ class Published:
 
     benchmark: str | None
     """Benchmark of the values; None for size and speed."""
-    variant: str
-    """Our `model/variant` it is the counterpart of."""
+    variant: str | None
+    """Our `model/variant` it is the counterpart of; None where we have none."""
     name: str
     """What the source calls it."""
     mark: Mark
@@ -37,24 +37,71 @@ class Published:
 
 
 _KD_PAGE = "project page of Knowledge Distillation for End-to-End Person Search (CUHK-SYSU, gallery 100)"
+_SIAMFC = "README of siamfc-pytorch (trained on GOT-10k)"
+_DASIAM = "README of DaSiamRPN"
+_ZOO = "model zoo of pysot"
+_RECALLED = "recalled from the article, low confidence"
+_WIDELY = "recalled from the benchmark's article"
+_THESIS = "Danier's thesis, table 4.4: the method on another tracker, not a number of the paper"
+_FIRST = "abstract and introduction, first version"
+_LATER = "abstract, later version; of which tracker is not said"
 
-PUBLISHED: tuple[Published, ...] = (
-    Published(
-        "otb100",
-        "siamfc/teacher",
-        "SiamFC",
-        "found",
-        "README of siamfc-pytorch (OTB2015, trained on GOT-10k)",
-        {"auc": 0.578, "precision": 0.765},
+
+def _row(benchmark: str | None, variant: str | None, name: str, mark: Mark, source: str, **values: float) -> Published:
+    return Published(benchmark, variant, name, mark, source, values)
+
+
+_TEACHERS = (
+    _row("otb100", "siamfc/teacher", "SiamFC", "found", _SIAMFC, auc=0.578, precision=0.765),
+    _row("dtb70", "siamfc/teacher", "SiamFC", "found", _SIAMFC, auc=0.493, precision=0.731),
+    _row("got10k", "siamfc/teacher", "SiamFC", "found", _SIAMFC, ao=0.355),
+    _row("vot2018", "siamfc/teacher", "SiamFC", "found", _SIAMFC, accuracy=0.502),
+    _row(
+        "lasot", "siamfc/teacher", "SiamFC", "unverified", _WIDELY,
+        auc=0.336, precision=0.339, normalized_precision=0.42,
     ),
-    Published(
-        "otb100",
-        "siamfc/dim-tsskd",
-        "DSTfc",
-        "unverified",
-        "recalled from the article, low confidence; the precision is the middle of 0.76 to 0.77",
-        {"auc": 0.573, "precision": 0.765},
+    _row(
+        "trackingnet_test", "siamfc/teacher", "SiamFC", "unverified", _WIDELY,
+        auc=0.571, precision=0.533, normalized_precision=0.663,
     ),
+    _row("vot2018", "siamrpn/teacher", "SiamRPN, large", "found", _DASIAM, eao=0.383, accuracy=0.59, robustness=0.28),
+    _row(
+        "otb100", "siamrpn/teacher", "SiamRPN, large", "found", "issue 19 of DaSiamRPN, a user's measurement",
+        auc=0.6397, precision=0.8466,
+    ),
+    _row("vot2018", "siamrpnpp/teacher", "SiamRPN++, ResNet-50", "found", _ZOO, eao=0.415),
+    _row(
+        "vot2019", "siamrpnpp/teacher", "SiamRPN++, ResNet-50", "found", _ZOO,
+        eao=0.287, accuracy=0.595, robustness=0.467,
+    ),
+    _row("otb100", "siamrpnpp/teacher", "SiamRPN++, ResNet-50 (OTB model)", "found", _ZOO, auc=0.696, precision=0.914),
+)  # fmt: skip
+
+_STUDENTS = (
+    _row(
+        "otb100", "siamfc/dim-tsskd", "DSTfc", "unverified", f"{_RECALLED}; precision: the middle of 0.76 to 0.77",
+        auc=0.573, precision=0.765,
+    ),
+    _row("vot2019", "siamfc/dim-tsskd", "DSTfc", "unverified", _RECALLED, eao=0.182, accuracy=0.504, robustness=0.923),
+    _row("lasot", "siamfc/dim-tsskd", "DSTfc", "unverified", _RECALLED, auc=0.34, normalized_precision=0.408),
+    _row("trackingnet_test", "siamfc/dim-tsskd", "DSTfc", "unverified", _RECALLED, auc=0.562, precision=0.512),
+    _row("otb100", "siamrpn/dim-tsskd", "DSTrpn", "unverified", _RECALLED, auc=0.646, precision=0.85),
+    _row("dtb70", "siamrpn/dim-tsskd", "DSTrpn", "unverified", _RECALLED, auc=0.556, precision=0.734),
+    _row(
+        "vot2019", "siamrpn/dim-tsskd", "DSTrpn", "unverified", _RECALLED,
+        eao=0.247, accuracy=0.552, robustness=0.697,
+    ),
+    _row("lasot", "siamrpn/dim-tsskd", "DSTrpn", "unverified", _RECALLED, auc=0.434, normalized_precision=0.513),
+    _row("trackingnet_test", "siamrpn/dim-tsskd", "DSTrpn", "unverified", _RECALLED, auc=0.649, precision=0.589),
+    _row("otb100", None, "TSKD on ATOM, MobileNetV2", "found", _THESIS, auc=0.551, precision=0.742),
+    _row("lasot", None, "TSKD on ATOM, MobileNetV2", "found", _THESIS, auc=0.384, normalized_precision=0.433),
+    _row(
+        "trackingnet_test", None, "TSKD on ATOM, MobileNetV2", "found", _THESIS,
+        auc=0.632, precision=0.569, normalized_precision=0.7,
+    ),
+)  # fmt: skip
+
+_SEARCH: tuple[Published, ...] = (
     Published(
         "cuhk_sysu",
         "oim/large-oim",
@@ -87,23 +134,35 @@ PUBLISHED: tuple[Published, ...] = (
         _KD_PAGE,
         {"map": 0.824, "top1": 0.830, "ap": 0.808, "recall": 0.860},
     ),
-    Published(
-        None,
-        "siamfc/teacher",
-        "SiamFC",
-        "measured",
-        "size of the published AlexNet backbone in 32-bit floats",
-        {"bytes": 9_354_000, "ratio": 1.0},
-    ),
-    Published(
-        None,
-        "siamfc/dim-tsskd",
-        "DSTfc",
-        "inferred",
-        "abstract, first version: 13x to 18x over two trackers, of which SiamFC is taken for the lower end",
-        {"ratio": 13.0},
-    ),
 )
+
+_SIZES = (
+    _row(
+        None, "siamfc/teacher", "SiamFC", "measured", "size of the published AlexNet backbone in 32-bit floats",
+        bytes=9_354_000, ratio=1.0,
+    ),
+    _row(
+        None, "siamfc/dim-tsskd", "DSTfc", "inferred",
+        f"{_FIRST}: 13x to 18x over two trackers, of which SiamFC is taken for the lower end", ratio=13.0,
+    ),
+    _row(
+        None, "siamrpn/teacher", "SiamRPN, large", "measured", "size of DaSiamRPN's large network in 32-bit floats",
+        bytes=361_770_000, ratio=1.0,
+    ),
+    _row(
+        None, "siamrpn/intelligent-tsskd", "SiamRPN, large, channels halved", "measured",
+        "size of that network with half the channels in 32-bit floats", bytes=90_530_000, ratio=4.0,
+    ),
+    _row(
+        None, "siamrpn/dim-tsskd", "DSTrpn", "inferred",
+        f"{_FIRST}: 13x to 18x over two trackers, of which SiamRPN is taken for the upper end", ratio=18.0,
+    ),
+    _row(None, "siamfc/teacher", "SiamFC", "found", _FIRST, fps=86),
+    _row(None, "siamrpn/teacher", "SiamRPN", "found", _FIRST, bytes=361_800_000, fps=90),
+    _row(None, None, "distilled trackers, at best", "found", _LATER, ratio=18.0, fps=265, speedup=3),
+)  # fmt: skip
+
+PUBLISHED: tuple[Published, ...] = (*_TEACHERS, *_STUDENTS, *_SEARCH, *_SIZES)
 
 
 def published_values(benchmark: str | None, variant: str) -> Published | None:

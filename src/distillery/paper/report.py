@@ -1,9 +1,9 @@
-"""The report: one HTML file that holds every table and figure and asks the network for nothing."""
+"""The report: one HTML file that holds every table and figure of a job and asks the network for nothing."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,17 +13,19 @@ import jinja2
 import pandas as pd
 
 from distillery.config.base import parse
-from distillery.config.paper import PaperJob, Part
+from distillery.config.paper_job import FAMILY_LABELS, PaperJob
 from distillery.errors import UserError
 from distillery.files import write_text
-from distillery.paper import display, facts
-from distillery.paper.figures import TITLES
-from distillery.paper.measures import HEADLINE, MEASURES
-from distillery.paper.records import Results, read_metrics, require_seeds
-from distillery.paper.statistics import Estimate, estimate
+from distillery.paper import claims, facts
+from distillery.paper.display import Shown
+from distillery.paper.figures import title_of
+from distillery.paper.figures.panels import families_on, short_label, told
+from distillery.paper.measures import benchmark_label, first_measure
+from distillery.paper.records import Results, read_metrics
+from distillery.paper.tables import TABLES
 
 _DUBLIN_CORE = "{http://purl.org/dc/elements/1.1/}"
-_MAX_SVG = 4 * 2**20
+_MAX_SVG = 8 * 2**20
 
 
 @dataclass(frozen=True)
@@ -49,28 +51,58 @@ class Headline:
     high: float | None
 
 
-SECTIONS: tuple[tuple[str, str, tuple[str, ...], tuple[str, ...]], ...] = (
-    (
+@dataclass(frozen=True)
+class Section:
+    """A part of the report."""
+
+    anchor: str
+    heading: str
+    tables: tuple[str, ...] = ()
+    figures: tuple[str, ...] = ()
+
+
+def _family(name: str, label: str) -> Section:
+    maps = ("response_maps",) if name == "siamfc" else ()
+    return Section(name, label, figures=(f"qualitative_{name}", *maps, f"training_{name}"))
+
+
+SECTIONS = (
+    Section(
         "tracking",
         "Trackers: one teacher, several students",
-        ("tracking", "attributes"),
-        ("success", "precision", "qualitative_tracking", "training_tracking"),
+        ("tracking",),
+        ("success", "precision", "normalized_precision", "expected_overlap"),
     ),
-    (
+    Section("ablations", "Ablations", ("ablations",), ("ablations", "gates")),
+    Section("selection", "Student selection", ("selection",), ("selection",)),
+    *(_family(name, label) for name, label in FAMILY_LABELS.items()),
+    Section("benchmarks", "Benchmark by benchmark", ("benchmarks", "attributes"), ("attributes",)),
+    Section(
         "person_search",
         "Person search: a look-up table as teacher",
         ("person_search", "galleries"),
         ("map_over_gallery", "ranked_galleries", "training_person_search"),
     ),
-    ("cost", "Compression and speed", ("compute",), ("bubbles",)),
-    ("data", "The test data", (), ("contact_sheet_tracking", "contact_sheet_person_search")),
-    ("evidence", "Published values", ("published",), ()),
+    Section("cost", "Compression and speed", ("compute",), ("bubbles",)),
+    Section("data", "The test data", figures=("contact_sheet_tracking", "contact_sheet_person_search")),
+    Section("evidence", "Published values", ("published",)),
 )
-"""Anchor, heading, tables, figures; in order."""
+"""In order; of each, what the job has is shown."""
+
+
+def sections_of(job: PaperJob) -> list[Section]:
+    """The sections of which the job has a table or a figure; the differences have their own place."""
+    found = []
+    for section in SECTIONS:
+        tables = tuple(name for name in section.tables if name in job.tables)
+        figures = tuple(name for name in section.figures if name in job.figures)
+        if tables or figures:
+            found.append(Section(section.anchor, section.heading, tables, figures))
+    return found
 
 
 def write_report(
-    params: Mapping[str, Any], tables_dir: Path, figures_dir: Path, metrics: list[Path], out: Path
+    params: Mapping[str, Any], tables_dir: Path, figures_dir: Path, metrics: Sequence[Path], out: Path
 ) -> None:
     """Writes the report.
 
@@ -86,10 +118,10 @@ def write_report(
     """
     job = parse(PaperJob, dict(params), source="--params")
     results = read_metrics(metrics)
-    frames = {name: _read_table(tables_dir / f"{name}.csv") for name in display.TABLES}
-    shots = {name: _read_figure(figures_dir / f"{name}.svg", name) for name in TITLES}
+    frames = {name: _read_table(tables_dir / f"{name}.csv") for name in job.tables}
+    shots = {name: _read_figure(figures_dir / f"{name}.svg", name) for name in job.figures}
     tables = {name: _shown(tables_dir / f"{name}.csv", name, frame) for name, frame in frames.items()}
-    differences = frames["differences"].to_dict("records")
+    differences = frames.get("differences", pd.DataFrame())
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("distillery.paper"),
         autoescape=True,
@@ -99,19 +131,11 @@ def write_report(
     )
     text = environment.get_template("report.html.j2").render(
         job=job,
-        headlines=[
-            (title, benchmark, MEASURES[HEADLINE[paper][0]].label, headlines(part, benchmark, results, paper))
-            for paper, title, part in (
-                ("tracking", "Trackers", job.tracking),
-                ("person_search", "Person search", job.person_search),
-            )
-            for benchmark in results.benchmarks(part)
-        ],
-        shown=[sentence for verdict, sentence in claims(differences) if verdict == "shown"],
-        not_shown=not_shown(differences, job, results),
+        headlines=headlines(job, results) if job.target == "headline" else [],
+        shown=claims.shown(differences, job),
+        not_shown=claims.not_shown(differences, job, results),
         scored=scored(results),
-        differences=tables["differences"],
-        sections=SECTIONS,
+        sections=sections_of(job),
         tables=tables,
         figures=shots,
         run_facts=facts.run_facts(job),
@@ -121,94 +145,24 @@ def write_report(
     write_text(out, text)
 
 
-def headlines(part: Part, benchmark: str, results: Results, paper: str) -> list[Headline]:
-    """Every variant's first measure with its interval, in the part's order."""
-    measure = MEASURES[HEADLINE[paper][0]]
-    found = []
-    for variant in results.variants(part, benchmark):
-        values = results.values(benchmark, variant.key, measure.key)
-        if values:
-            value: Estimate = estimate(list(values.values()))
-            text = measure.text(value.mean)
-            text += f" ± {measure.text(value.half_width)}" if value.half_width is not None else ""
-            found.append(Headline(variant.label, variant.role, text, value.mean, value.low, value.high))
+def headlines(job: PaperJob, results: Results) -> list[tuple[str, str, list[Headline]]]:
+    """Head, measure and rows of every family on the first benchmark, and of person search."""
+    found: list[tuple[str, str, list[Headline]]] = []
+    for paper, part in job.parts.items():
+        for benchmark in results.benchmarks(part)[:1]:
+            measure = first_measure(benchmark)
+            families = families_on(part, results, [benchmark]) if paper == "tracking" else [None]
+            for family in families:
+                rows = []
+                for variant in results.variants(part, benchmark, family):
+                    value = results.estimate(benchmark, variant.key, measure.key)
+                    if value:
+                        label = short_label(variant, family) if family else variant.label
+                        text = told(measure, value)
+                        rows.append(Headline(label, variant.role, text, value.mean, value.low, value.high))
+                head = FAMILY_LABELS.get(family, family) if family else "Person search"
+                found.append((f"{head}: {measure.label} on {benchmark_label(benchmark)}", measure.label, rows))
     return found
-
-
-def _change(row: Mapping[Any, Any]) -> str:
-    measure = MEASURES[row["measure"]]
-    text = f"{measure.label} {measure.text(row['difference'], sign=True)}"
-    if not pd.isna(row["low"]):
-        text += f" [{measure.text(row['low'], sign=True)}, {measure.text(row['high'], sign=True)}]"
-    return text
-
-
-_VERDICTS = {
-    "shown": "",
-    "not shown": "not shown, the interval of the difference holds 0: ",
-    "contradicted": "contradicted here, the difference lies below 0: ",
-    "higher": "here it is even higher: ",
-    "lower": "not so here, it is lower: ",
-    "no difference shown": "no difference is shown, and equality is not proven either: ",
-    "not tested (one seed)": "not tested, one seed has no interval: ",
-}
-
-
-def claims(differences: list[dict[Any, Any]]) -> list[tuple[str, str]]:
-    """(verdict, sentence) of every claim, the measures of equal verdict in one sentence; in the table's order."""
-    grouped: dict[tuple[str, str, int], list[str]] = {}
-    for row in differences:
-        grouped.setdefault((row["statement"], row["verdict"], row["seeds"]), []).append(_change(row))
-    return [
-        (verdict, f"{_capital(statement)}: {_VERDICTS[verdict]}{'; '.join(changes)} ({_seeds(seeds)}).")
-        for (statement, verdict, seeds), changes in grouped.items()
-    ]
-
-
-def _seeds(number: int) -> str:
-    return "1 seed" if number == 1 else f"{number} seeds"
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-def not_shown(differences: list[dict[Any, Any]], job: PaperJob, results: Results) -> list[str]:
-    """What the run does not show, computed from its intervals, its baselines, its gaps and its data."""
-    notes = [sentence for verdict, sentence in claims(differences) if verdict not in ("shown", "higher")]
-    notes += _not_above_baselines(job, results)
-    notes += [f"{_capital(note)}." for note in require_seeds(job, results)]
-    data = (job.config or {}).get("data", {})
-    embedded = [name for name, spec in data.items() if spec.get("source") == "embedded"]
-    if embedded:
-        notes.append(
-            f"Nothing about the real benchmarks: {', '.join(embedded)} are embedded, synthetic worlds in the official "
-            "layouts, so absolute values are not comparable with published ones."
-        )
-    notes.append(
-        "Intervals cover the variation over seeds on one fixed test set, not that over test sets, and are not "
-        "corrected for the number of comparisons."
-    )
-    return notes
-
-
-def _not_above_baselines(job: PaperJob, results: Results) -> list[str]:
-    notes = []
-    for paper, part in (("tracking", job.tracking), ("person_search", job.person_search)):
-        label = MEASURES[HEADLINE[paper][0]].label
-        for benchmark in results.benchmarks(part):
-            rows = headlines(part, benchmark, results, paper)
-            baselines = [row for row in rows if row.role == "baseline"]
-            if not baselines:
-                continue
-            best = max(baselines, key=lambda row: row.share)
-            notes += [
-                f"{_capital(row.label)} is not clearly above the best trivial method: {label} {row.text}, "
-                f"{best.label} {best.text}."
-                for row in rows
-                if row.role != "baseline" and (row.share if row.low is None else row.low) <= best.share
-            ]
-    return notes
 
 
 def scored(results: Results) -> list[tuple[str, str]]:
@@ -216,15 +170,15 @@ def scored(results: Results) -> list[tuple[str, str]]:
     found: dict[str, str] = {}
     for result in results.results:
         counts = [f"{result.counts[name]} {name}" for name in ("sequences", "queries") if name in result.counts]
-        found.setdefault(result.benchmark, ", ".join(counts))
+        found.setdefault(benchmark_label(result.benchmark), ", ".join(counts))
     return list(found.items())
 
 
-def _shown(path: Path, name: str, frame: pd.DataFrame) -> display.Shown:
+def _shown(path: Path, name: str, frame: pd.DataFrame) -> Shown:
     try:
         # A table without results has no columns either; columns alone are a file that was cut off.
         if len(frame) or not len(frame.columns):
-            return display.shown(name, frame)
+            return TABLES[name].shown(name, frame)
         column = "row"
     except KeyError as error:
         column = f"column {error}"
@@ -244,6 +198,7 @@ def _read_table(path: Path) -> pd.DataFrame:
 
 def _read_figure(path: Path, name: str) -> Shot:
     remedy = "run `distillery figures` again"
+    title = title_of(name)
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:
@@ -257,4 +212,4 @@ def _read_figure(path: Path, name: str) -> Shot:
     if not description:
         raise UserError("has no caption in its metadata", file=path, remedy=remedy)
     uri = f"data:image/svg+xml;base64,{base64.b64encode(data).decode()}"
-    return Shot(name=name, title=TITLES[name], caption=description, uri=uri)
+    return Shot(name=name, title=title, caption=description, uri=uri)

@@ -14,12 +14,12 @@ from distillery.data.images import read_image
 from distillery.data.manifest import dataset_root
 from distillery.errors import UserError
 from distillery.files import read_json
-from distillery.paper.records import Origin, origin_of
+from distillery.paper.origin import Origin, origin_of
 from distillery.person_search.benchmarks import cuhk_sysu
 from distillery.person_search.benchmarks.base import Protocol, SearchImage
 from distillery.person_search.predictions import Predictions, read_predictions
 from distillery.person_search.protocol import DETECTION_THRESHOLD, iou, iou_threshold
-from distillery.tracking.benchmarks import otb100
+from distillery.tracking.benchmarks import registry
 from distillery.tracking.benchmarks.base import Sequence as Video
 from distillery.tracking.boxes import to_pixels
 from distillery.tracking.results import read_result, require_results
@@ -51,14 +51,28 @@ def require_root(datasets: Mapping[str, Path], benchmark: str) -> Path:
     return datasets[benchmark]
 
 
-def videos(root: Path) -> list[Video]:
-    """The test sequences with their frames."""
-    return otb100.load(root)
+def videos(benchmark: str, root: Path) -> list[Video]:
+    """A benchmark's sequences that can be scored here, with their frames."""
+    return registry.load(benchmark, root)
 
 
 def truth(video: Video) -> Box:
     """(N, 4) annotated boxes, left, top, width, height in array indices."""
     return to_pixels(video.truth, video.first_pixel)
+
+
+def polygon(video: Video, frame: int) -> Box | None:
+    """(4, 2) corners x, y of a frame's region in array indices; None where the benchmark has boxes."""
+    if video.regions is None:
+        return None
+    return np.asarray(video.regions[frame].reshape(4, 2) - video.first_pixel)
+
+
+def visible(video: Video, frame: int) -> bool:
+    """Whether a frame's box is that of a visible target."""
+    absent = getattr(video, "absent", None)
+    box = video.truth[frame]
+    return bool(np.isfinite(box).all() and (box[2:] > 0).all() and (absent is None or not absent[frame]))
 
 
 def prediction_files(indices: Iterable[Path]) -> dict[tuple[str, str, int], Path]:
@@ -71,7 +85,7 @@ def prediction_files(indices: Iterable[Path]) -> dict[tuple[str, str, int], Path
 
 
 def tracks(index: Path, chosen: Sequence[Video]) -> dict[str, Box]:
-    """A tracker's boxes (N, 4), left, top, width, height in array indices, by sequence."""
+    """A tracker's boxes (N, 4) of one-pass evaluation, left, top, width, height in array indices, by sequence."""
     files = require_results(index.with_suffix(""), list(chosen))
     return {
         video.name: to_pixels(read_result(files[video.name], video, allow_nan=True), video.first_pixel)

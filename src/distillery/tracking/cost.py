@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from distillery.config.tracking import TrackerInference
+from distillery.config.siamfc import SiamFCInference
 from distillery.config.training import Compute
 from distillery.engine import cost
 from distillery.engine.randomness import numpy_generator
@@ -15,7 +15,7 @@ from distillery.tracking.tracker import from_checkpoint
 
 def prepare(checkpoint: Path, compute: Compute) -> cost.Step:
     """One `update` with the published settings: crops, three scales through the network, peak."""
-    inference = TrackerInference()
+    inference = SiamFCInference()
     tracker = from_checkpoint(checkpoint, compute, inference)
     # A still image: the target stays where it is, so every call is the same work.
     image = numpy_generator(0, "cost").integers(0, 256, (360, 480, 3), dtype=np.uint8)

@@ -1,46 +1,93 @@
-"""Training pairs: an exemplar and a search region from two frames of one clip, centred on the target.
+"""Training pairs: an exemplar and a search region from two frames of one clip, for every family of trackers.
 
-The draw follows siamfc-pytorch (`datasets.py: Pair`, `transforms.py: SiamFCTransforms`): the same filter of frames,
-frames at most `max_gap` apart, a common stretch, and a random crop that shifts the target by a few pixels under a
-label that stays centred. Unlike there, each frame is cropped once with a margin and kept, so that a pair costs two
-small warps instead of two decodings; this follows pysot's cached crops.
+The draw follows siamfc-pytorch (`datasets.py: Pair`): the same filter of frames, the exemplar's frame first, at most
+`max_gap` apart; pairs of two clips, in which nothing is to be found, follow pysot. Unlike siamfc-pytorch, each frame is
+cropped once with a margin and kept, so that a pair costs two small warps instead of two decodings (pysot keeps such
+crops as files).
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence as Sequences
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from distillery.config.tracking import Pairs, SiamFCGeometry
-from distillery.data.images import read_image
+from distillery.config.pairs import Pairs
+from distillery.data.images import image_size, read_image
 from distillery.engine.randomness import numpy_generator
 from distillery.errors import UserError
+from distillery.tracking.augmentation import UNIFORMS, Augmentations, augmentations, boxes, cut, margin
 from distillery.tracking.benchmarks.base import Sequence
 from distillery.tracking.boxes import FloatArray, to_pixels, xywh_to_centre
-from distillery.tracking.crops import Image, context_side, crop, mean_colour
+from distillery.tracking.crops import Image, Surroundings, context_side, surroundings
 
 CACHE_BYTES = 1_500_000_000
 """Crops beyond this are made anew each time, which changes the speed and not the result."""
 
 
+class Geometry(Protocol):
+    """What the sampler needs of a family's geometry."""
+
+    @property
+    def exemplar(self) -> int:
+        """Side of the exemplar crop."""
+
+    @property
+    def train_search(self) -> int:
+        """Side of the search crop."""
+
+    @property
+    def context(self) -> float:
+        """Context around the target."""
+
+
+class PairBatch(NamedTuple):
+    """The pairs of a step."""
+
+    exemplar: torch.Tensor
+    """(B, 3, z, z) float32 RGB in 0..255."""
+    search: torch.Tensor
+    """(B, 3, x, x) float32 RGB in 0..255."""
+    box: torch.Tensor
+    """(B, 4) float32 x1, y1, x2, y2 of the search crop's object, in its pixels; the crop's centre is at (x - 1) / 2."""
+    positive: torch.Tensor
+    """(B,) bool; False where the exemplar shows another clip's object."""
+
+    def to(self, device: torch.device) -> PairBatch:
+        """The same pairs on a device."""
+        return PairBatch(*(values.to(device) for values in self))
+
+
+class _Plan(NamedTuple):
+    """All that chance decides about a batch."""
+
+    targets: npt.NDArray[np.int64]
+    """(B, 2, 2) clip and frame of exemplar and search crop."""
+    exemplar: Augmentations
+    search: Augmentations
+
+
 class PairSampler:
-    """Draws batches of pairs; what a batch holds depends on (seed, step) alone.
+    """Draws batches of pairs; what a batch holds depends on (seed, step, size) alone.
 
     Args:
         clips: Training sequences with frames.
         pairs: How pairs are drawn.
         geometry: Sizes of the crops.
         seed: The job's seed.
+        threads: Threads that read and crop; with more than one, the next step's batch is made in the background.
 
     Raises:
         UserError: If no clip has two usable frames.
     """
 
-    def __init__(self, clips: Sequences[Sequence], pairs: Pairs, geometry: SiamFCGeometry, seed: int) -> None:
+    def __init__(
+        self, clips: Sequences[Sequence], pairs: Pairs, geometry: Geometry, seed: int, *, threads: int = 1
+    ) -> None:
         self.pairs, self.geometry, self.seed = pairs, geometry, seed
         usable = [(clip, usable_frames(clip)) for clip in clips]
         self.clips = [(clip, frames) for clip, frames in usable if len(frames) >= 2]
@@ -50,77 +97,120 @@ class PairSampler:
                 file=clips[0].truth_file.parent.parent if clips else None,
                 remedy="check the dataset with `distillery check`",
             )
-        # Room for the largest stretch and shift around the search crop.
-        widest = max(geometry.train_search, geometry.exemplar) / (1 - pairs.stretch)
-        self.margin_size = math.ceil(widest) + 2 * pairs.shift + 2
-        self._crops: dict[tuple[int, int], Image] = {}
-        self._room = CACHE_BYTES // (3 * self.margin_size**2)
+        self.margin_size = margin(pairs, geometry.exemplar, geometry.train_search)
+        self._kept: dict[tuple[int, int], Surroundings] = {}
+        self._bytes = 0
         self._order: tuple[int, npt.NDArray[np.int64]] = (-1, np.empty(0, np.int64))
+        self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
+        self._next: tuple[tuple[int, int], Future[PairBatch]] | None = None
+        self._background = ThreadPoolExecutor(1) if threads > 1 else None
 
-    def batch(self, step: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """The pairs of a step.
-
-        Returns:
-            Exemplars (size, 3, 127, 127) and search regions (size, 3, 239, 239), float32 RGB in 0..255.
-        """
-        drawn = [self._pair(step * size + index) for index in range(size)]
-        exemplars, searches = (np.stack(crops) for crops in zip(*drawn, strict=True))
-        return _tensor(exemplars), _tensor(searches)
+    def batch(self, step: int, size: int) -> PairBatch:
+        """The pairs of a step."""
+        if self._background is None:
+            return self._make(step, size)
+        if self._next is not None and self._next[0] == (step, size):
+            made = self._next[1].result()
+        else:
+            made = self._background.submit(self._make, step, size).result()
+        self._next = ((step + 1, size), self._background.submit(self._make, step + 1, size))
+        return made
 
     def epoch(self, step: int, size: int) -> int:
         """0-based epoch of a step."""
         return step * size // self.pairs.epoch
 
-    def _pair(self, index: int) -> tuple[Image, Image]:
+    def _make(self, step: int, size: int) -> PairBatch:
+        plan, geometry = self._plan(step, size), self.geometry
+        # Empty rather than stacked: every crop is written to its place.
+        exemplars = np.empty((size, geometry.exemplar, geometry.exemplar, 3), np.uint8)
+        searches = np.empty((size, geometry.train_search, geometry.train_search, 3), np.uint8)
+
+        def fill(row: int) -> None:
+            (z_clip, z_frame), (x_clip, x_frame) = plan.targets[row].tolist()
+            cut(self._wide(z_clip, z_frame), row, plan.exemplar, geometry.exemplar, exemplars[row])
+            cut(self._wide(x_clip, x_frame), row, plan.search, geometry.train_search, searches[row])
+
+        for _ in map(fill, range(size)) if self._pool is None else self._pool.map(fill, range(size)):
+            pass
+        shown = np.array([self._size(int(clip), int(frame)) for clip, frame in plan.targets[:, 1]])
+        found = boxes(shown, plan.search, geometry.train_search)
+        return PairBatch(
+            _tensor(exemplars),
+            _tensor(searches),
+            torch.from_numpy(found.astype(np.float32)),
+            torch.from_numpy(plan.targets[:, 0, 0] == plan.targets[:, 1, 0]),
+        )
+
+    def _plan(self, step: int, size: int) -> _Plan:
+        draw, pairs = numpy_generator(self.seed, "pairs", step), self.pairs
+        uniform = draw.random((size, 6 + 2 * UNIFORMS))
+        normal = draw.standard_normal((2, size, 3))
+        targets = np.array([self._targets(step * size + row, uniform[row, :5].tolist()) for row in range(size)])
+        grey = uniform[:, 5] < pairs.grey
+        exemplar = augmentations(
+            uniform[:, 6 : 6 + UNIFORMS],
+            normal[0],
+            grey,
+            pairs,
+            stretch=pairs.exemplar_stretch,
+            shift=pairs.exemplar_shift,
+            blur=0.0,
+            side=self.geometry.exemplar,
+        )
+        search = augmentations(
+            uniform[:, 6 + UNIFORMS :],
+            normal[1],
+            grey,
+            pairs,
+            stretch=pairs.stretch,
+            shift=pairs.shift,
+            blur=pairs.blur,
+            side=self.geometry.train_search,
+        )
+        return _Plan(targets, exemplar, search)
+
+    def _targets(self, index: int, chance: list[float]) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Clip and frame of the exemplar and of the search region of pair `index`."""
+        one, other, negative, stranger, moment = chance
         epoch, position = divmod(index, self.pairs.epoch)
         if self._order[0] != epoch:
             order = numpy_generator(self.seed, "order", epoch).permutation(self.pairs.epoch)
             self._order = (epoch, order)
         clip = int(self._order[1][position]) % len(self.clips)
-        draw = numpy_generator(self.seed, "pair", index)
-        frames = self.clips[clip][1]
-        first, second = self._frames(frames, draw)
-        return (
-            self._augmented(clip, first, self.geometry.exemplar, draw),
-            self._augmented(clip, second, self.geometry.train_search, draw),
-        )
+        first, second = _frames(self.clips[clip][1], self.pairs.max_gap, one, other)
+        if negative < self.pairs.negative and len(self.clips) > 1:
+            # Any clip but this one.
+            shown = (clip + 1 + int(stranger * (len(self.clips) - 1))) % len(self.clips)
+            frames = self.clips[shown][1]
+            return (shown, int(frames[int(moment * len(frames))])), (clip, second)
+        return (clip, first), (clip, second)
 
-    def _frames(self, usable: npt.NDArray[np.int64], draw: np.random.Generator) -> tuple[int, int]:
-        """Two frames, the exemplar's first, as in `Pair._sample_pair`; the same one only where no other is near."""
-        one = int(draw.choice(usable))
-        others = usable[(np.abs(usable - one) <= self.pairs.max_gap) & (usable != one)]
-        other = int(draw.choice(others)) if len(others) else one
-        return min(one, other), max(one, other)
+    def _size(self, clip: int, frame: int) -> tuple[float, float]:
+        """Width and height of a target at the scale of the crops."""
+        width, height = (float(value) for value in self.clips[clip][0].truth[frame, 2:])
+        scale = self.geometry.exemplar / context_side(width, height, self.geometry.context)
+        return width * scale, height * scale
 
-    def _augmented(self, clip: int, frame: int, size: int, draw: np.random.Generator) -> Image:
-        pairs = self.pairs
-        stretch = 1 + draw.uniform(-pairs.stretch, pairs.stretch)
-        x, y = draw.integers(-pairs.shift, pairs.shift, size=2, endpoint=True)
-        gain = 1 + draw.uniform(-pairs.colour, pairs.colour)
-        wide = self._wide(clip, frame)
-        middle = (len(wide) - 1) / 2
-        cut = crop(wide, (middle + x, middle + y), size / stretch, size, (0, 0, 0))
-        return cut if pairs.colour == 0 else np.clip(cut * np.float32(gain), 0, 255).astype(np.uint8)
-
-    def _wide(self, clip: int, frame: int) -> Image:
-        """The target with margin, at the scale of the exemplar crop."""
+    def _wide(self, clip: int, frame: int) -> Surroundings:
+        """The target with margin."""
         key = (clip, frame)
-        if key not in self._crops:
-            sequence = self.clips[clip][0]
-            made = wide_crop(
-                read_image(sequence.frames[frame]),
-                to_pixels(sequence.truth[frame], sequence.first_pixel),
-                self.margin_size,
-                self.geometry,
-            )
-            if len(self._crops) >= self._room:
-                return made
-            self._crops[key] = made
-        return self._crops[key]
+        if (kept := self._kept.get(key)) is not None:
+            return kept
+        sequence = self.clips[clip][0]
+        made = wide_crop(
+            read_image(sequence.frames[frame]),
+            to_pixels(sequence.truth[frame], sequence.first_pixel),
+            self.margin_size,
+            self.geometry,
+        )
+        if self._bytes + made.image.nbytes <= CACHE_BYTES and self._kept.setdefault(key, made) is made:
+            self._bytes += made.image.nbytes
+        return made
 
 
-def wide_crop(image: Image, box: FloatArray, size: int, geometry: SiamFCGeometry) -> Image:
-    """A crop of `size` pixels around a box at the exemplar's scale, the image's mean colour outside.
+def wide_crop(image: Image, box: FloatArray, size: int, geometry: Geometry) -> Surroundings:
+    """A box with what a crop of `size` pixels at the exemplar's scale shows, the image's mean colour outside.
 
     Args:
         image: (H, W, 3) RGB.
@@ -129,8 +219,8 @@ def wide_crop(image: Image, box: FloatArray, size: int, geometry: SiamFCGeometry
         geometry: Exemplar side and context.
     """
     x, y, width, height = (float(value) for value in xywh_to_centre(box))
-    side = context_side(width, height, geometry.context) * size / geometry.exemplar
-    return crop(image, (x, y), side, size, mean_colour(image))
+    scale = context_side(width, height, geometry.context) / geometry.exemplar
+    return surroundings(image, (x, y), scale, size)
 
 
 def usable_frames(clip: Sequence) -> npt.NDArray[np.int64]:
@@ -140,8 +230,8 @@ def usable_frames(clip: Sequence) -> npt.NDArray[np.int64]:
     visibility (0..8) above 1 and above 30 % of the clip's best.
     """
     width, height = clip.truth[:, 2], clip.truth[:, 3]
-    image = read_image(clip.frames[0])
-    shares = width / image.shape[1], height / image.shape[0]
+    across, down = clip.image_size or image_size(clip.frames[0])
+    shares = width / across, height / down
     with np.errstate(divide="ignore", invalid="ignore"):
         aspect = width / height
     fits = (
@@ -158,21 +248,25 @@ def usable_frames(clip: Sequence) -> npt.NDArray[np.int64]:
     return np.flatnonzero(fits)
 
 
-def _tensor(crops: npt.NDArray[np.uint8]) -> torch.Tensor:
-    return torch.from_numpy(crops).permute(0, 3, 1, 2).float()
-
-
-def labels(cells: int, radius: float, stride: int) -> torch.Tensor:
-    """Ground truth of a response: 1 within `radius` pixels of the centre in block distance, else 0 (siamfc-pytorch).
+def _frames(usable: npt.NDArray[np.int64], gap: int, one: float, other: float) -> tuple[int, int]:
+    """Two frames, the exemplar's first, as in `Pair._sample_pair`; the same one only where no other is near.
 
     Args:
-        cells: Side of the response.
-        radius: In pixels of the search crop (reference: 16).
-        stride: Pixels a cell.
-
-    Returns:
-        (cells * cells,) float32.
+        usable: Frames in ascending order.
+        gap: Largest distance.
+        one: In [0, 1), decides on the first of them ...
+        other: ... and on the other one.
     """
-    offset = torch.arange(cells) - (cells - 1) / 2
-    distance = offset.abs()[:, None] + offset.abs()[None, :]
-    return (distance <= radius / stride).float().flatten()
+    at = int(one * len(usable))
+    low, high = np.searchsorted(usable, [usable[at] - gap, usable[at] + gap + 1]).tolist()
+    near = high - low - 1
+    partner = at
+    if near:
+        partner = low + int(other * near)
+        partner += partner >= at
+    first, second = sorted((at, partner))
+    return int(usable[first]), int(usable[second])
+
+
+def _tensor(crops: npt.NDArray[np.uint8]) -> torch.Tensor:
+    return torch.from_numpy(crops).permute(0, 3, 1, 2).float()

@@ -1,4 +1,4 @@
-"""Result files of trackers: one text file a sequence, one row `x,y,w,h` a frame, as every OPE toolkit reads them."""
+"""Result files of trackers: rows `x,y,w,h` a frame, one text file a sequence or (GOT-10k, VOT) one a repetition."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from distillery.errors import UserError
 from distillery.files import atomic_folder
-from distillery.tracking.benchmarks.base import Sequence, listing, read_boxes
+from distillery.tracking.benchmarks.base import Sequence, listing
+from distillery.tracking.benchmarks.text_files import read_boxes
 from distillery.tracking.boxes import FloatArray
 from distillery.tracking.naming import plain
 
@@ -27,11 +28,12 @@ def write_results(folder: Path, results: Mapping[str, npt.ArrayLike]) -> None:
     """
     with atomic_folder(folder) as temporary:
         for name, boxes in results.items():
-            write_boxes(temporary / f"{name}.txt", boxes)
+            text = format_boxes(boxes, f"{name}.txt")
+            (temporary / f"{name}.txt").write_text(text, encoding="ascii", newline="\n")
 
 
-def write_boxes(path: Path, boxes: npt.ArrayLike) -> None:
-    """Writes one result file with four decimals; the same boxes give the same bytes.
+def format_boxes(boxes: npt.ArrayLike, file: str) -> str:
+    """The text of one result file, with four decimals; the same boxes give the same text.
 
     Raises:
         UserError: If a box is not finite, naming the file and the row.
@@ -41,12 +43,12 @@ def write_boxes(path: Path, boxes: npt.ArrayLike) -> None:
     if faulty.size:
         raise UserError(
             "the tracker gave a box that is not finite",
-            file=path.name,
+            file=file,
             place=f"line {faulty[0] + 1}",
             remedy="check its checkpoint and its input",
         )
     rounded = np.round(rows, DECIMALS) + 0.0  # + 0.0 turns -0.0 into 0.0
-    np.savetxt(path, rounded, fmt=f"%.{DECIMALS}f", delimiter=",", newline="\n")
+    return "".join(",".join(f"{value:.{DECIMALS}f}" for value in row) + "\n" for row in rounded.tolist())
 
 
 def find_results(folder: Path, sequences: Iterable[Sequence]) -> dict[str, Path]:
@@ -61,12 +63,15 @@ def find_results(folder: Path, sequences: Iterable[Sequence]) -> dict[str, Path]
         problem = "is not a folder" if folder.exists() else "does not exist"
         raise UserError(problem, file=folder, remedy="pass the folder that holds the tracker's NAME.txt files")
     files = sorted(file for file in folder.iterdir() if file.suffix == ".txt" and not file.name.startswith("."))
+    wanted = list(sequences)
     exact = {file.stem: file for file in files}
+    others = {sequence.name for sequence in wanted}  # names that differ in spelling alone (YouTube's) stay apart
     spelt: dict[str, list[Path]] = {}
     for file in files:
-        spelt.setdefault(plain(file.stem), []).append(file)
+        if file.stem not in others:
+            spelt.setdefault(plain(file.stem), []).append(file)
     found = {}
-    for sequence in sequences:
+    for sequence in wanted:
         for name in (sequence.name, *sequence.aliases):
             candidates = [exact[name]] if name in exact else spelt.get(plain(name), [])
             if len(candidates) > 1:
@@ -78,6 +83,19 @@ def find_results(folder: Path, sequences: Iterable[Sequence]) -> dict[str, Path]
             if candidates:
                 found[sequence.name] = candidates[0]
                 break
+    return found
+
+
+def find_repetitions(folder: Path, sequences: Iterable[Sequence]) -> dict[str, list[Path]]:
+    """Finds the result files of each sequence, `NAME/NAME_001.txt` and on, in order; those without one are left out."""
+    if not folder.is_dir():
+        raise UserError("is not a folder", file=folder, remedy="pass the folder that holds the NAME/NAME_001.txt files")
+    found = {}
+    for sequence in sequences:
+        numbered = sorted((folder / sequence.name).glob("*_[0-9][0-9][0-9].txt"))
+        files = [file for file in numbered if file.stem[:-4] == sequence.name]
+        if files:
+            found[sequence.name] = files
     return found
 
 
@@ -103,18 +121,19 @@ def read_result(path: Path, sequence: Sequence, *, allow_nan: bool = False) -> F
         allow_nan: Whether the protocol defines what a NaN row means.
 
     Returns:
-        (N, 4) xywh, one row a scored frame; rows that the benchmark omits at the start are dropped.
+        (N, 4) xywh, one row a scored frame; rows before and after the frames that the benchmark scores are dropped.
 
     Raises:
         UserError: If the file is malformed or does not have a row for each frame.
     """
     boxes = read_boxes(path, allow_nan=allow_nan, remedy=_REMEDY)
-    if len(boxes) == len(sequence) + sequence.omitted:
+    rows = max(len(sequence), len(sequence.frames))  # a server's test set has more frames than boxes
+    if len(boxes) == rows + sequence.omitted:
         return boxes[sequence.omitted :]
-    if len(boxes) != len(sequence):
+    if sequence.runs_on and len(boxes) > rows:
+        return boxes[:rows]
+    if len(boxes) != rows:
         raise UserError(
-            f"has {len(boxes)} rows, the sequence {sequence.name} has {len(sequence)} frames",
-            file=path,
-            remedy=_REMEDY,
+            f"has {len(boxes)} rows, the sequence {sequence.name} has {rows} frames", file=path, remedy=_REMEDY
         )
     return boxes

@@ -1,20 +1,26 @@
-"""The command `distillery track`: a trained or trivial tracker over a benchmark."""
+"""The command `distillery track`: a trained or trivial tracker over one benchmark or several."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from distillery.config.base import Section
+from distillery.config.siamfc import SiamFCInference
+from distillery.config.siamrpn import RPNInference
 from distillery.config.tracking import TrackJob
 from distillery.engine.progress import Progress
 from distillery.errors import UserError
 from distillery.files import sha256_of_file
-from distillery.tracking.benchmarks import otb100
-from distillery.tracking.runner import Tracker, run_benchmark
+from distillery.tracking import families
+from distillery.tracking.benchmarks import registry
+from distillery.tracking.runner import FORMS, ONE_FILE, Tracker, run_benchmark
 from distillery.tracking.trivial import NCCTracker, StaticTracker
 
 BASELINES: dict[str, Callable[[], Tracker]] = {"static": StaticTracker, "ncc": NCCTracker}
+INFERENCE: dict[str, type[Section]] = {"siamfc": SiamFCInference, "siamrpn": RPNInference, "siamrpnpp": RPNInference}
+"""Family -> its test-time settings."""
 
 
 def track(
@@ -26,37 +32,65 @@ def track(
     checkpoint: Path | None = None,
     baseline: str | None = None,
     allow_partial: bool = False,
+    repetitions: int = 1,
 ) -> dict[str, Any]:
-    """Runs a tracker over every sequence of a benchmark.
+    """`track_all` over one benchmark; returns its index."""
+    indices = track_all(
+        {benchmark: (root, results)},
+        job,
+        checkpoint=checkpoint,
+        baseline=baseline,
+        allow_partial=allow_partial,
+        repetitions=repetitions,
+    )
+    return indices[benchmark]
+
+
+def track_all(
+    targets: Mapping[str, tuple[Path, Path]],
+    job: TrackJob,
+    *,
+    checkpoint: Path | None = None,
+    baseline: str | None = None,
+    allow_partial: bool = False,
+    repetitions: int = 1,
+) -> dict[str, dict[str, Any]]:
+    """Runs one tracker over every sequence of several benchmarks.
 
     Args:
-        benchmark: "otb100".
-        root: The benchmark in its official layout.
-        results: Folder of result files; its index is the same path with `.json` appended.
+        targets: Benchmark (a key of `registry.BENCHMARKS` or `SERVER_SETS`) -> its root in the official layout, and the
+            folder of result files; the index gets the latter's path with `.json` appended.
         job: Resolved parameters.
-        checkpoint: A trained tracker, or
+        checkpoint: A trained tracker of any family, or
         baseline: a trivial one.
         allow_partial: Run on the sequences that are there.
+        repetitions: Runs of a stochastic tracker, where a benchmark has a place for them; others are run once.
 
     Returns:
-        The index.
+        The indices by benchmark.
+
+    Raises:
+        UserError: Before anything is run if a name is unknown or a benchmark or the checkpoint cannot be read.
     """
-    if benchmark != otb100.NAME:
-        raise UserError(f"unknown tracking benchmark {benchmark!r}", remedy=f"choose {otb100.NAME}")
-    sequences = otb100.load(root, allow_partial=allow_partial)
+    loaded = {name: registry.load(name, root, allow_partial=allow_partial) for name, (root, _) in targets.items()}
     factory, identity = _tracker(job, checkpoint, baseline)
-    index = results.with_name(results.name + ".json")
-    frames = sum(len(sequence) for sequence in sequences)
-    with Progress(f"track {benchmark} with {identity['tracker']}", frames) as progress:
-        return run_benchmark(
-            factory,
-            sequences,
-            results,
-            index,
-            benchmark=benchmark,
-            identity=identity,
-            on_frame=progress.update,
-        )
+    indices = {}
+    for name, sequences in loaded.items():
+        results = targets[name][1]
+        times = min(repetitions, FORMS.get(name, ONE_FILE).repetitions)
+        frames = times * sum(len(sequence.frames) for sequence in sequences)
+        with Progress(f"track {name} with {identity['tracker']}", frames) as progress:
+            indices[name] = run_benchmark(
+                factory,
+                sequences,
+                results,
+                results.with_name(results.name + ".json"),
+                benchmark=name,
+                identity=identity,
+                repetitions=times,
+                on_frame=progress.update,
+            )
+    return indices
 
 
 def _tracker(
@@ -66,11 +100,19 @@ def _tracker(
         if baseline not in BASELINES:
             raise UserError(f"unknown baseline {baseline!r}", remedy=f"choose one of {', '.join(BASELINES)}")
         return BASELINES[baseline], {"tracker": baseline}
-    from distillery.tracking.tracker import from_checkpoint
+    from distillery.engine.checkpoint import load_sidecar
 
-    tracker = from_checkpoint(checkpoint, job.compute, job.inference)
+    family = load_sidecar(checkpoint, kind=tuple(families.FAMILIES))["kind"]
+    inference = job.inference or INFERENCE[family]()
+    if not isinstance(inference, INFERENCE[family]):
+        raise UserError(
+            f"is a {family} tracker, the test-time settings are {type(inference).__name__}",
+            file=checkpoint,
+            remedy="pass the settings of its family",
+        )
+    tracker: Tracker = families.tracker_module(family).from_checkpoint(checkpoint, job.compute, inference)
     return lambda: tracker, {
         "tracker": checkpoint.stem,
         "checkpoint": sha256_of_file(checkpoint),
-        "inference": tracker.inference.model_dump(mode="json"),
+        "inference": inference.model_dump(mode="json"),
     }

@@ -61,7 +61,7 @@ def test_a_placed_disc_has_the_area_and_box_of_an_ellipse(diameter, width, heigh
     layer = raster.place(levels, Pose(100 * SUB, 80 * SUB, diameter * SUB, width=width, height=height))
     wide, tall = diameter * width / 256, diameter * height / 256
     assert layer.mask.sum() == pytest.approx(math.pi / 4 * wide * tall, rel=0.12)
-    x, y, w, h = layer.box()
+    x, y, w, h = raster.tight(layer.mask, layer.left, layer.top)
     assert (w, h) == (pytest.approx(wide, abs=1.6), pytest.approx(tall, abs=1.6))
     assert (x + w / 2, y + h / 2) == (pytest.approx(100, abs=0.6), pytest.approx(80, abs=0.6))
 
@@ -95,6 +95,45 @@ def test_window_is_scipys_shift_within_rounding():
             image[..., channel].astype(float), [rows + 7 + 12 / SUB, columns + 5 + 3 / SUB], order=1
         )
         assert np.abs(got[..., channel] - peer).max() <= 0.51
+
+
+@pytest.mark.parametrize(("zoom", "angle"), [(256, 0), (256, 300), (170, 0), (400, 3900), (180, 1024)])
+def test_turned_window_is_scipys_affine_map_within_rounding(zoom, angle):
+    rng = np.random.default_rng(4)
+    image = ndimage.gaussian_filter(rng.integers(0, 256, size=(120, 140, 4)).astype(float), (2, 2, 0))
+    image = (np.clip((image - 128) * 4 + 128, 0, 255)).astype(np.int32)
+    height, width, x, y = 40, 50, 70 * SUB + 5, 60 * SUB + 3
+    got = raster.turned_window(raster.pack(image), x, y, zoom, angle, height, width)
+    assert got.shape == (height, width, 3)
+    rows, columns = np.mgrid[0:height, 0:width] + 0.5
+    dx, dy, turn = columns - width / 2, rows - height / 2, 2 * math.pi * angle / TURN
+    u = x / SUB + (dx * math.cos(turn) + dy * math.sin(turn)) * 256 / zoom
+    v = y / SUB + (dy * math.cos(turn) - dx * math.sin(turn)) * 256 / zoom
+    slope = np.abs(np.diff(image, axis=0)).max()
+    for channel in range(3):
+        peer = ndimage.map_coordinates(image[..., channel].astype(float), [v - 0.5, u - 0.5], order=1)
+        difference = np.abs(got[..., channel] - peer)
+        assert difference.max() <= 3 + 0.1 * slope  # three roundings down, and a tenth of a pixel
+        assert difference.mean() <= 2
+
+
+@pytest.mark.parametrize(("dx", "dy"), [(0, 0), (4, 0), (0, -3), (-5, 2)])
+def test_streak_spreads_a_point_along_the_motion(dx, dy):
+    steps = max(abs(dx), abs(dy)) + 1
+    picture = np.zeros((21, 31, 3), dtype=np.int32)
+    picture[10, 15] = 70 * steps
+    got = raster.streak(picture, dx, dy)
+    assert got.shape == picture.shape
+    rows, columns = np.nonzero(got[..., 0])
+    assert (np.ptp(columns), np.ptp(rows)) == (abs(dx), abs(dy))
+    assert (got.sum(axis=(0, 1)) == 70 * steps).all()
+    assert (columns.mean(), rows.mean()) == (pytest.approx(15, abs=0.5), pytest.approx(10, abs=0.5))
+    if dx * dy:
+        assert np.sign(np.corrcoef(columns, rows)[0, 1]) == np.sign(dx * dy)
+
+
+def test_streak_keeps_what_is_even_up_to_the_border():
+    assert (raster.streak(np.full((9, 12, 3), 90, dtype=np.int32), 5, -3) == 90).all()
 
 
 def test_composite_clips_to_the_frame_and_blends():

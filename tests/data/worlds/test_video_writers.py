@@ -5,27 +5,60 @@ from __future__ import annotations
 import configparser
 import hashlib
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from distillery.config.data import EmbeddedGOT10k, EmbeddedOTB100
+from distillery.config.data import (
+    EmbeddedDTB70,
+    EmbeddedGOT10k,
+    EmbeddedLaSOT,
+    EmbeddedOTB100,
+    EmbeddedTrackingNet,
+    EmbeddedVOT,
+)
+from distillery.data.worlds import dtb70, lasot
+from distillery.data.worlds import video_styles as styles
+from distillery.data.worlds.dtb70 import write_dtb70
 from distillery.data.worlds.got10k import cover_level, write_got10k
+from distillery.data.worlds.lasot import write_lasot
 from distillery.data.worlds.otb100 import ATTRIBUTES, attributes, write_otb100
+from distillery.data.worlds.trackingnet import video_name, write_trackingnet
 from distillery.data.worlds.video import play
+from distillery.data.worlds.vot import write_vot2018, write_vot2019
 
 GOT10K = EmbeddedGOT10k(
     source="embedded", seed=3, width=120, height=90, train_sequences=4, train_frames=3, val_sequences=2, val_frames=4
 )
 OTB100 = EmbeddedOTB100(source="embedded", seed=3, width=120, height=90, sequences=5, frames=4)
 
+DTB70 = EmbeddedDTB70(source="embedded", seed=3, width=120, height=90, sequences=3, frames=4)
+VOT = EmbeddedVOT(source="embedded", seed=3, width=120, height=90, sequences=3, frames=6)
+LASOT = EmbeddedLaSOT(source="embedded", seed=3, width=120, height=90, sequences=2, frames=40)
+TRACKINGNET = EmbeddedTrackingNet(
+    source="embedded", seed=3, width=120, height=90, train_sequences=3, train_frames=5, test_sequences=2, test_frames=4
+)
 
-def write_small(root: Path, workers: int) -> None:
-    for name, write, spec in (("got10k", write_got10k, GOT10K), ("otb100", write_otb100, OTB100)):
+WRITERS = {
+    "got10k": (write_got10k, GOT10K),
+    "otb100": (write_otb100, OTB100),
+    "dtb70": (write_dtb70, DTB70),
+    "vot2018": (write_vot2018, VOT),
+    "vot2019": (write_vot2019, VOT),
+    "lasot": (write_lasot, LASOT),
+    "trackingnet": (write_trackingnet, TRACKINGNET),
+}
+
+
+def write_small(root: Path, workers: int, names: Iterable[str] = WRITERS) -> None:
+    for name in names:
+        write, spec = WRITERS[name]
         (root / name).mkdir(parents=True)
         write(root / name, spec, workers)
 
@@ -39,6 +72,10 @@ def tree_digest(root: Path) -> str:
     return sha.hexdigest()
 
 
+def image_hashes(root: Path) -> set[str]:
+    return {hashlib.sha256(path.read_bytes()).hexdigest() for path in root.rglob("*.jpg")}
+
+
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("written")
@@ -46,9 +83,10 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_two_processes_write_the_bytes_of_one(written, tmp_path):
-    write_small(tmp_path / "two", 2)
-    assert tree_digest(tmp_path / "two") == tree_digest(written)
+@pytest.mark.parametrize("name", ["got10k", "lasot", "trackingnet"])  # the three forms of lists and parts
+def test_two_processes_write_the_bytes_of_one(written, tmp_path, name):
+    write_small(tmp_path, 2, [name])
+    assert tree_digest(tmp_path / name) == tree_digest(written / name)
 
 
 def _cpu_features() -> str:
@@ -83,9 +121,16 @@ def test_without_wide_simd_the_bytes_are_the_same(written, tmp_path):
     assert right.strip() == tree_digest(written)
 
 
-def test_another_seed_gives_other_bytes(written, tmp_path):
-    write_otb100(tmp_path, OTB100.model_copy(update={"seed": 4}), 1)
-    assert tree_digest(tmp_path) != tree_digest(written / "otb100")
+@pytest.mark.parametrize("name", WRITERS)
+def test_another_seed_gives_other_pictures(written, tmp_path, name):
+    write, spec = WRITERS[name]
+    write(tmp_path, spec.model_copy(update={"seed": 4}), 1)
+    assert not image_hashes(tmp_path) & image_hashes(written / name)
+
+
+def test_no_two_benchmarks_share_a_picture_even_at_the_same_seed(written):
+    hashes = [image_hashes(written / name) for name in WRITERS]
+    assert sum(map(len, hashes)) == len(set().union(*hashes)) == len(list(written.rglob("*.jpg")))
 
 
 @pytest.mark.parametrize(("split", "sequences", "frames"), [("train", 4, 3), ("val", 2, 4)])
@@ -127,6 +172,80 @@ def test_otb100_layout(written):
         assert dict(zip(ATTRIBUTES, (flag == "1" for flag in flags), strict=True)) == attributes(script, clip)
 
 
+def test_dtb70_layout(written):
+    root = written / "dtb70"
+    names = (root / "sequences.txt").read_text().split()
+    assert len(set(names)) == 3
+    assert {path.name for path in root.iterdir()} == {*names, "att", "sequences.txt"}
+    for index, name in enumerate(names):
+        assert [p.name for p in sorted((root / name / "img").iterdir())] == [f"{k + 1:05d}.jpg" for k in range(4)]
+        _, clip = play(3, "dtb70/test", index, (120, 90), 4, styles.DTB70)
+        boxes = np.loadtxt(root / name / "groundtruth_rect.txt", delimiter=",", dtype=int)
+        for (x, y, w, h), frame in zip(boxes, clip, strict=True):
+            left, top, width, height = frame.box
+            assert [x, y] == [max(left, 0) + 1, max(top, 0) + 1]
+            assert [x + w, y + h] == [min(left + width, 120) + 1, min(top + height, 90) + 1]
+        flags = (root / "att" / f"{name}.txt").read_text()
+        assert re.fullmatch(r"[01](,[01]){10}\n", flags)
+
+
+@pytest.mark.parametrize(
+    ("box", "expected"),
+    [
+        ((3, 4, 5, 6), (4, 5, 5, 6)),
+        ((-2, -3, 5, 6), (1, 1, 3, 3)),
+        ((18, 8, 5, 6), (19, 9, 2, 2)),
+        ((20, 4, 5, 6), (0, 0, 0, 0)),
+        ((3, -6, 5, 6), (0, 0, 0, 0)),
+    ],
+)
+def test_dtb70_boxes_end_with_the_picture(box, expected):
+    assert dtb70.clipped(box, 20, 10) == expected
+
+
+def test_lasot_layout(written):
+    root = written / "lasot"
+    names = (root / "testing_set.txt").read_text().split()
+    assert len(set(names)) == 2
+    for index, name in enumerate(names):
+        folder = root / name.rsplit("-", 1)[0] / name
+        assert [p.name for p in sorted((folder / "img").iterdir())] == [f"{k + 1:08d}.jpg" for k in range(40)]
+        _, clip = play(3, "lasot/test", index, (120, 90), 40, styles.LASOT)
+        boxes = np.loadtxt(folder / "groundtruth.txt", delimiter=",", dtype=int)
+        hidden, away = (
+            np.array([int(flag) for flag in (folder / f"{label}.txt").read_text().split(",")])
+            for label in ("full_occlusion", "out_of_view")
+        )
+        assert not (hidden & away).any()
+        for (x, y, w, h), gone, frame in zip(boxes, hidden | away, clip, strict=True):
+            if gone:
+                assert (x, y, w, h) == (0, 0, 0, 0)
+                assert frame.visible < frame.area / 30
+                continue
+            assert x >= 1 and y >= 1 and x + w <= 121 and y + h <= 91
+            left, top = x - 1 - frame.box[0], y - 1 - frame.box[1]
+            assert frame.seen[top : top + h, left : left + w].sum() == frame.visible
+        assert re.fullmatch(r"[01](,[01]){13}\n", (root / "att" / f"{name}.txt").read_text())
+
+
+def test_trackingnet_layout(written):
+    root = written / "trackingnet"
+    for part, sequences, frames, rows in (("TRAIN_11", 3, 5, 5), ("TEST", 2, 4, 1)):
+        names = sorted(path.stem for path in (root / part / "anno").iterdir())
+        assert names == sorted(path.name for path in (root / part / "frames").iterdir())
+        assert len(names) == sequences
+        by_index = [video_name(3, f"trackingnet/{part.lower()}", index) for index in range(sequences)]
+        assert sorted(by_index) == names
+        for index, name in enumerate(by_index):
+            assert re.fullmatch(r"[A-Za-z0-9_-]{11}_[0-2]", name)
+            images = {path.name for path in (root / part / "frames" / name).iterdir()}
+            assert images == {f"{k}.jpg" for k in range(frames)}
+            boxes = np.loadtxt(root / part / "anno" / f"{name}.txt", delimiter=",", ndmin=2)
+            split = f"trackingnet/{part.lower()}"
+            _, clip = play(3, split, index, (120, 90), frames, styles.TRACKINGNET)
+            assert boxes.tolist() == [list(frame.box) for frame in clip[:rows]]
+
+
 @pytest.mark.parametrize(
     ("visible", "level"),
     [
@@ -154,7 +273,7 @@ def test_every_attribute_occurs_and_none_is_everywhere():
     for index in range(60):
         script, frames = play(11, "attributes", index, (240, 180), 12)
         found = attributes(script, frames)
-        assert tuple(found) == ATTRIBUTES
+        assert tuple(found) == tuple(ATTRIBUTES)
         areas = np.array([w * h for _, _, w, h in (frame.box for frame in frames)])
         assert found["LR"] == (areas.min() < 400)
         assert found["SV"] == bool(np.abs(np.log2(areas / areas[0])).max() > 1)
@@ -165,6 +284,31 @@ def test_every_attribute_occurs_and_none_is_everywhere():
     share = np.mean(rows, axis=0)
     assert (share > 0.03).all(), dict(zip(ATTRIBUTES, share, strict=True))
     assert (share < 0.9).all(), dict(zip(ATTRIBUTES, share, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("module", "style", "clips", "frames"),
+    [(dtb70, styles.DTB70, 40, 12), (lasot, styles.LASOT, 24, 60)],
+    ids=["dtb70", "lasot"],
+)
+def test_every_attribute_of_the_other_benchmarks_occurs_and_none_is_everywhere(module, style, clips, frames):
+    rows = []
+    for index in range(clips):
+        script, clip = play(12, "attributes", index, (240, 180), frames, style)
+        found = module.attributes(script, clip)
+        shapes = np.array([frame.box[2:] for frame in clip])
+        assert found["SV"] == bool(np.abs(np.log2(shapes.prod(axis=1) / shapes[0].prod())).max() > 1)
+        aspect = np.log2(shapes[:, 0] / shapes[:, 1])
+        assert found["ARV" if module is dtb70 else "ARC"] == bool(np.abs(aspect - aspect[0]).max() > 1)
+        if module is lasot:
+            assert found["FOC"] == any(frame.buried for frame in clip)
+            assert found["OV"] == any(frame.away for frame in clip)
+            assert found["POC"] or not found["FOC"]
+        rows.append(list(found.values()))
+    share = np.mean(rows, axis=0)
+    told = dict(zip(module.ATTRIBUTES, share, strict=True))
+    assert (share > 0.02).all(), told
+    assert (share < 0.9).all(), told
 
 
 def test_progress_counts_every_sequence(tmp_path):

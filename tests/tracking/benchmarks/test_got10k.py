@@ -41,7 +41,7 @@ def test_sequences_have_boxes_frames_and_labels(root: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "text", "words"),
     [
-        ("cover.label", "8\n3\n", "has 2 rows, groundtruth.txt has 3"),
+        ("cover.label", "8\n3\n", "has 2 values, the sequence has 3 annotated frames"),
         ("cover.label", "8\n9\n0\n", "line 2: holds 9, not a whole number from 0 to 8"),
         ("absence.label", "0\n0.5\n0\n", "line 2: holds 0.5"),
         ("groundtruth.txt", "1,2,3,4\n" * 2, "has 2 rows"),
@@ -68,5 +68,28 @@ def test_missing_parts(root: Path) -> None:
     assert len(got10k.load(root, "val", allow_partial=True)) == 1
     with pytest.raises(UserError, match="use train or val"):
         got10k.load(root, "test")
+    assert got10k.expected(root) == ["GOT-10k_Val_000001", "GOT-10k_Val_000009"]
+    assert [sequence.name for sequence in got10k.load(root, allow_partial=True)] == ["GOT-10k_Val_000001"]
     with pytest.raises(UserError, match="does not exist"):
         got10k.load(root / "val", "val")
+
+
+def test_the_size_of_the_frames_is_known_for_scoring(root: Path) -> None:
+    assert got10k.load(root, need_frames=False)[0].image_size == (8, 8)
+    folder = root / "val" / "GOT-10k_Val_000001"
+    for image in folder.glob("*.jpg"):
+        image.unlink()
+    assert got10k.load(root, need_frames=False)[0].image_size is None
+    (folder / "meta_info.ini").write_text("[METAINFO]\nurl: x\nresolution: (1920, 1080)\n")
+    assert got10k.load(root, need_frames=False)[0].image_size == (1920, 1080)
+
+
+def test_the_test_split_has_one_box_and_all_frames(root: Path) -> None:
+    (root / "val").rename(root / "test")
+    for file in (root / "test").glob("*/groundtruth.txt"):
+        file.write_text("1,2,3,4\n")
+    (sequence, _) = got10k.load_test(root)
+    assert (len(sequence), len(sequence.frames)) == (1, 3)
+    file.write_text("1,2,3,4\n1,2,3,4\n")
+    with pytest.raises(UserError, match="has 2 rows, a test set's file has the first box alone"):
+        got10k.load_test(root)

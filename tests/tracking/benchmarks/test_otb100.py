@@ -191,3 +191,50 @@ def test_check_names_every_fault(tmp_path: Path, write_otb: Callable[..., Path])
     assert len(report.faults) == 4
     for words in ("0003.jpg", "0004.jpg", "B2", "C3"):
         assert any(words in fault for fault in report.faults)
+
+
+def test_a_collection_of_annotations_is_enough_for_scoring(real_data: Path) -> None:
+    sequences = otb100.load(real_data / "anno", need_frames=False)
+    assert [sequence.name for sequence in sequences] == list(SEQUENCES)
+    assert sum(map(len, sequences)) == 59035
+    assert {sequence.truth_file.name for sequence in sequences} == {"OTB2015.json"}
+    by_name = {sequence.name: sequence for sequence in sequences}
+    assert by_name["Human4-2"].aliases == ("Human4",)
+    assert (len(by_name["Tiger1"]), by_name["Tiger1"].omitted) == (349, 5)
+    with pytest.raises(UserError, match="of OTB-100's 100 sequences are not there"):
+        otb100.load(real_data / "anno")
+
+
+def test_a_collection_and_its_folders_are_one_set(real_otb: Path, real_data: Path) -> None:
+    from_folders = otb100.load(real_otb, need_frames=False)
+    from_collection = otb100.load(real_data / "anno", need_frames=False)
+    for one, other in zip(from_folders, from_collection, strict=True):
+        assert np.array_equal(one.truth, other.truth)
+
+
+def test_the_collection_fills_in_for_absent_files(tmp_path: Path) -> None:
+    official(tmp_path, "Crossing", range(1, 121), 120)
+    rows = [[row, 2, 3, 4] for row in range(1, 121)]
+    (tmp_path / "OTB100.json").write_text(json.dumps({"crossing": {"gt_rect": rows}, "carDark": {"gt_rect": []}}))
+    (tmp_path / "Crossing" / "groundtruth_rect.txt").unlink()
+    (tmp_path / "sequences.txt").write_text("Crossing\n")
+    with pytest.raises(UserError, match="Crossing of OTB-100's 1 sequences"):  # a set of one's own has its own files
+        otb100.load(tmp_path)
+    (tmp_path / "sequences.txt").unlink()
+    with pytest.raises(UserError, match=r"OTB100\.json, CarDark\.gt_rect: must hold rows of 4 finite numbers"):
+        otb100.load(tmp_path, need_frames=False, allow_partial=True)
+    (tmp_path / "OTB100.json").write_text(json.dumps({"crossing": {"gt_rect": rows}, "Crossing": {"gt_rect": rows}}))
+    with pytest.raises(UserError, match="holds two sequences of one name"):
+        otb100.load(tmp_path, need_frames=False, allow_partial=True)
+    (tmp_path / "OTB100.json").write_text(json.dumps({"crossing": {"gt_rect": rows}}))
+    crossing = only(tmp_path)
+    assert (len(crossing.frames), crossing.truth[-1].tolist()) == (120, [120, 2, 3, 4])
+
+
+def test_frames_of_two_targets_are_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    official(tmp_path, "Jogging", range(1, 308), 307, "groundtruth_rect.1.txt")
+    official(tmp_path, "Jogging", range(1, 308), 307, "groundtruth_rect.2.txt")
+    seen: list[Path] = []
+    monkeypatch.setattr("distillery.tracking.benchmarks.base.decode_fault", seen.append)
+    assert otb100.check(tmp_path).counts["frames"] == 614
+    assert len(seen) == 307

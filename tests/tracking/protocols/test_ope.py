@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from distillery.errors import UserError
 from distillery.tracking.protocols import ope
 
 PLAIN = ope.VARIANTS["dasiam"]
@@ -113,11 +112,6 @@ def test_the_mean_is_over_sequences_not_frames() -> None:
     right, wrong = boxes((10, 10, 10, 10)), boxes((900, 900, 10, 10))
     long = ope.evaluate(np.tile(wrong, (99, 1)), np.tile(right, (99, 1)), PLAIN)
     assert ope.mean([ope.evaluate(right, right, PLAIN), long], PLAIN).success[10] == 0.5
-
-
-def test_an_unknown_protocol_names_the_nearest() -> None:
-    with pytest.raises(UserError, match="did you mean `pytracking`"):
-        ope.variant("pytraking")
 
 
 def test_lengths_must_agree() -> None:

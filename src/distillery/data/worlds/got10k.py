@@ -9,31 +9,19 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from distillery.config.data import EmbeddedGOT10k
-from distillery.data.worlds.output import Progress, run_jobs, write_jpeg, write_lines
-from distillery.data.worlds.video import Frame, play
-from distillery.data.worlds.video_script import Script
+from distillery.data.worlds.output import Progress, run_jobs, write_lines
+from distillery.data.worlds.video import Frame
+from distillery.data.worlds.video_scene import Script
+from distillery.data.worlds.video_writer import Clip, clips, comma, one_based, write_images
 
 COVER_LEVELS = (0, 15, 30, 45, 60, 75, 90)
 """Upper bounds, in percent of the object that is visible, of the levels 0 to 6; 7 is less than all of it, 8 is all."""
 
 FRAME_RATE = 10
 """Annotated frames a second, as in GOT-10k."""
-
-
-@dataclass(frozen=True)
-class _Job:
-    """One sequence to write."""
-
-    folder: Path
-    seed: int
-    split: str
-    index: int
-    size: tuple[int, int]
-    frames: int
 
 
 def write_got10k(root: Path, spec: EmbeddedGOT10k, workers: int = 1, progress: Progress | None = None) -> None:
@@ -49,17 +37,19 @@ def write_got10k(root: Path, spec: EmbeddedGOT10k, workers: int = 1, progress: P
         UserError: A rendering process died.
         OSError: The disk is full or forbidden.
     """
-    size = (spec.width, spec.height)
-    jobs: list[_Job] = []
+    jobs: list[Clip] = []
     for split, sequences, frames in (
         ("train", spec.train_sequences, spec.train_frames),
         ("val", spec.val_sequences, spec.val_frames),
     ):
-        names = [f"GOT-10k_{split.capitalize()}_{index + 1:06d}" for index in range(sequences)]
         (root / split).mkdir(parents=True)
-        write_lines(root / split / "list.txt", names)
-        jobs.extend(_Job(root / split / name, spec.seed, split, i, size, frames) for i, name in enumerate(names))
+        write_lines(root / split / "list.txt", [_name(split, index) for index in range(sequences)])
+        jobs += clips(root / split, spec, f"got10k/{split}", [frames] * sequences)
     run_jobs(_write_sequence, jobs, workers, progress)
+
+
+def _name(split: str, index: int) -> str:
+    return f"GOT-10k_{split.capitalize()}_{index + 1:06d}"
 
 
 def cover_level(visible: int, area: int) -> int:
@@ -91,21 +81,22 @@ def meta_info(script: Script, frames: int, source: str) -> list[str]:
 
 def _labels(frames: Sequence[Frame]) -> dict[str, list[object]]:
     """The lines of the four annotation files by file name."""
-    boxes = [(x + 1, y + 1, w, h) for x, y, w, h in (frame.box for frame in frames)]
     return {
-        "groundtruth.txt": [",".join(f"{value:.4f}" for value in box) for box in boxes],
+        "groundtruth.txt": [
+            comma([f"{value:.4f}" for value in box]) for box in (one_based(frame.box) for frame in frames)
+        ],
         "absence.label": [int(frame.visible == 0) for frame in frames],
         "cover.label": [cover_level(frame.visible, frame.area) for frame in frames],
         "cut_by_image.label": [int(frame.inside < frame.area) for frame in frames],
     }
 
 
-def _write_sequence(job: _Job) -> None:
-    script, frames = play(job.seed, f"got10k/{job.split}", job.index, job.size, job.frames)
-    job.folder.mkdir()
-    for number, frame in enumerate(frames, start=1):
-        write_jpeg(job.folder / f"{number:08d}.jpg", frame.image)
+def _write_sequence(clip: Clip) -> None:
+    script, frames = clip.play()
+    split = clip.root.name
+    folder = clip.root / _name(split, clip.index)
+    write_images(folder, frames, digits=8)
     for name, lines in _labels(frames).items():
-        write_lines(job.folder / name, lines)
-    source = f"embedded video world, seed {job.seed}, {job.split} {job.index + 1}"
-    write_lines(job.folder / "meta_info.ini", meta_info(script, job.frames, source))
+        write_lines(folder / name, lines)
+    source = f"embedded video world, seed {clip.seed}, {split} {clip.index + 1}"
+    write_lines(folder / "meta_info.ini", meta_info(script, clip.frames, source))

@@ -15,6 +15,7 @@ import numpy.typing as npt
 Ints = npt.NDArray[np.int32]
 Bytes = npt.NDArray[np.uint8]
 Packed = npt.NDArray[np.uint64]
+Mask = npt.NDArray[np.bool_]
 
 TURN = 4096
 """Angle units in a full turn."""
@@ -78,16 +79,16 @@ class Layer:
     rgba: Ints
 
     @property
-    def mask(self) -> npt.NDArray[np.bool_]:
+    def mask(self) -> Mask:
         """Pixels (h, w) that the object covers by at least one half."""
         return np.asarray(self.rgba[..., 3] >= 128)
 
-    def box(self) -> tuple[int, int, int, int]:
-        """Tight (x, y, w, h) of the mask, 0-based; it may reach out of the frame. A mask is never empty here."""
-        mask = self.mask
-        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-        left, top = int(columns[0]), int(rows[0])
-        return self.left + left, self.top + top, int(columns[-1]) - left + 1, int(rows[-1]) - top + 1
+
+def tight(mask: Mask, left: int = 0, top: int = 0) -> tuple[int, int, int, int]:
+    """Tight x, y, w, h of a mask (h, w), which is not empty, whose first pixel is (`left`, `top`)."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    x, y = int(columns[0]), int(rows[0])
+    return left + x, top + y, int(columns[-1]) - x + 1, int(rows[-1]) - y + 1
 
 
 def pack(rgba: npt.NDArray[np.integer]) -> Packed:
@@ -122,11 +123,10 @@ def _blend(first: Packed, second: Packed, weight: Packed) -> Packed:
 
 
 def sample(words: Packed, u: Ints, v: Ints) -> Packed:
-    """Bilinear look-up of a packed square image at positions (u, v) in 1/256 pixel; outside, the border repeats."""
-    side = words.shape[0]
-    limit = (side - 1) * TEXEL - 1
-    u = np.clip(u - TEXEL // 2, 0, limit)
-    v = np.clip(v - TEXEL // 2, 0, limit)
+    """Bilinear look-up of a packed image at positions (u, v) in 1/256 pixel; outside, the border repeats."""
+    rows, side = words.shape
+    u = np.clip(u - TEXEL // 2, 0, (side - 1) * TEXEL - 1)
+    v = np.clip(v - TEXEL // 2, 0, (rows - 1) * TEXEL - 1)
     index = (v >> 8) * side + (u >> 8)
     across, down = (u & 255).astype(np.uint64), (v & 255).astype(np.uint64)
     flat = words.ravel()
@@ -212,7 +212,47 @@ def window(image: Ints, x: int, y: int, height: int, width: int) -> Ints:
     return np.asarray((part + SUB * SUB // 2) >> 8, dtype=np.int32)
 
 
-def inside(layer: Layer, frame: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+def turned_window(words: Packed, x: int, y: int, zoom: int, angle: int, height: int, width: int) -> Ints:
+    """The (height, width, 3) picture of a packed image that is turned and magnified about a point.
+
+    Args:
+        words: Packed RGBA.
+        x: Point of the image in the middle of the picture, 1/16 pixel.
+        y: The same, downwards.
+        zoom: Picture pixels an image pixel, 1/256; at least 64.
+        angle: How far the image is turned, 1/4096 turn.
+        height: Of the picture; with the width, at most 4096.
+        width: Of the picture.
+    """
+    cosine, sine = cos(angle), sin(angle)
+    dx: Ints = np.arange(width, dtype=np.int32) * SUB + SUB // 2 - width * SUB // 2
+    dy: Ints = np.arange(height, dtype=np.int32) * SUB + SUB // 2 - height * SUB // 2
+    # 1/256 picture pixel, then 1/256 image pixel: at most 2^19 times 2^12.
+    across = ((dx * cosine)[None, :] + (dy * sine)[:, None]) >> 10
+    down = ((dy * cosine)[:, None] - (dx * sine)[None, :]) >> 10
+    scale = (1 << 18) // zoom
+    u: Ints = (across * scale >> 10) + x * (TEXEL // SUB)
+    v: Ints = (down * scale >> 10) + y * (TEXEL // SUB)
+    return unpack(sample(words, u, v))[..., :3]
+
+
+def streak(picture: Ints, dx: int, dy: int) -> Ints:
+    """Motion blur of a whole (H, W, 3) picture along (dx, dy) pixels; outside, the border repeats."""
+    steps = max(abs(dx), abs(dy)) + 1
+    if steps == 1:
+        return picture
+    pad_x, pad_y = (abs(dx) + 1) // 2, (abs(dy) + 1) // 2
+    height, width = picture.shape[:2]
+    wide = np.pad(picture, ((pad_y, pad_y), (pad_x, pad_x), (0, 0)), mode="edge")
+    total = np.zeros_like(picture)
+    for step in range(steps):
+        x = pad_x + (dx * (2 * step - steps + 1)) // (2 * (steps - 1))
+        y = pad_y + (dy * (2 * step - steps + 1)) // (2 * (steps - 1))
+        total += wide[y : y + height, x : x + width]
+    return np.asarray(total // steps)
+
+
+def inside(layer: Layer, frame: tuple[int, ...]) -> Mask:
     """The layer's mask, cut to a frame of shape (H, W): True where the object lies in the picture."""
     mask = np.zeros(layer.rgba.shape[:2], dtype=np.bool_)
     _, _, rows, columns = _overlap(layer.left, layer.top, layer.rgba.shape, frame)
@@ -220,7 +260,7 @@ def inside(layer: Layer, frame: tuple[int, ...]) -> npt.NDArray[np.bool_]:
     return mask
 
 
-def covered(layer: Layer, other: Layer) -> npt.NDArray[np.bool_]:
+def covered(layer: Layer, other: Layer) -> Mask:
     """Pixels (h, w) of `layer` that `other`, drawn over it, hides by at least one half."""
     hidden = np.zeros(layer.rgba.shape[:2], dtype=np.bool_)
     rows, columns, other_rows, other_columns = _overlap(

@@ -11,20 +11,33 @@ from dataclasses import dataclass
 import numpy as np
 
 from distillery.data.worlds.raster import (
+    SUB,
     Bytes,
     Ints,
     Layer,
+    Mask,
+    Packed,
+    Pose,
     composite,
     covered,
     inside,
+    pack,
     place,
     smear,
+    streak,
+    tight,
+    turned_window,
     window,
 )
 from distillery.data.worlds.textures import synthesise
-from distillery.data.worlds.video_script import MARGIN, Actor, Script, draw_script
+from distillery.data.worlds.video_scene import Actor, Script, View
+from distillery.data.worlds.video_script import draw_script
 from distillery.data.worlds.video_sprites import pixels
+from distillery.data.worlds.video_styles import PLAIN, Style
 from distillery.engine.randomness import numpy_generator
+
+GLIMPSE = 32
+"""An object of which less than one part in so many is visible counts as absent where a benchmark labels that."""
 
 
 @dataclass(frozen=True)
@@ -43,23 +56,53 @@ class Frame:
     """Pixels of the mask that lie in the picture and are not hidden by an occluder."""
     blur: int
     """Length of the motion blur in pixels."""
+    mask: Mask
+    """The whole object (h, w), from the corner of `box`."""
+    seen: Mask
+    """What of `mask` is visible."""
+
+    @property
+    def away(self) -> bool:
+        """Whether the object is out of the picture, but for a trace that nobody would notice."""
+        return GLIMPSE * self.inside < self.area
+
+    @property
+    def buried(self) -> bool:
+        """Whether it is in the picture, and hidden but for such a trace."""
+        return not self.away and GLIMPSE * self.visible < self.area
 
 
-def _backdrop(script: Script) -> Ints:
-    """The background, `MARGIN` (and a pixel for interpolation) larger than the frame on every side."""
-    height, width = script.height + 2 * MARGIN + 1, script.width + 2 * MARGIN + 1
-    ground = synthesise(script.ground, height, width).astype(np.int32)
-    levels = [pixels(sprite) for sprite in script.props]
-    for prop in script.scenery:
-        composite(ground, place(levels[prop.sprite], prop.pose))
-    return ground
+class _Backdrop:
+    """The background, a pixel larger than the script's extent, for interpolation."""
+
+    def __init__(self, script: Script) -> None:
+        width, height = script.extent
+        self._ground = synthesise(script.ground, height + 1, width + 1).astype(np.int32)
+        levels = [pixels(sprite) for sprite in script.props]
+        for prop in script.scenery:
+            composite(self._ground, place(levels[prop.sprite], prop.pose))
+        self._packed: Packed | None = None
+
+    def seen(self, view: View, height: int, width: int) -> Ints:
+        """What a view shows, of shape (height, width, 3)."""
+        if view.zoom == 256 and view.angle == 0:
+            return window(self._ground, view.x - width * SUB // 2, view.y - height * SUB // 2, height, width)
+        if self._packed is None:
+            self._packed = pack(np.concatenate([self._ground, self._ground[..., :1]], axis=-1))
+        return turned_window(self._packed, view.x, view.y, view.zoom, view.angle, height, width)
 
 
-def _layers(actor: Actor) -> Iterator[Layer]:
-    """The actor in every frame, without motion blur."""
+def _near(pose: Pose, shape: tuple[int, int]) -> bool:
+    """Whether a sprite with this pose may touch the picture."""
+    reach = pose.size + 2 * SUB
+    return -reach < pose.x < shape[1] * SUB + reach and -reach < pose.y < shape[0] * SUB + reach
+
+
+def _layers(actor: Actor, shape: tuple[int, int]) -> Iterator[Layer | None]:
+    """The actor in every frame, without motion blur; None where it is surely outside."""
     levels = pixels(actor.sprite)
     for pose in actor.poses:
-        yield place(levels, pose)
+        yield place(levels, pose) if _near(pose, shape) else None
 
 
 def _sensor_noise(script: Script) -> Ints:
@@ -71,34 +114,51 @@ def _sensor_noise(script: Script) -> Ints:
 
 
 def render(script: Script) -> Iterator[Frame]:
-    """Paints a clip frame by frame: background, look-alikes, target, occluder, light, noise."""
-    backdrop, noise = _backdrop(script), _sensor_noise(script)
+    """Paints a clip frame by frame: background, look-alikes, target, occluders, camera's blur, light, noise."""
+    backdrop, noise = _Backdrop(script), _sensor_noise(script)
     shape = (script.height, script.width)
-    target = _layers(script.target)
-    distractors = [_layers(actor) for actor in script.distractors]
-    occluder = _layers(script.occluder) if script.occluder else None
-    for t, (x, y) in enumerate(script.camera):
-        picture = window(backdrop, x, y, *shape)
+    levels = pixels(script.target.sprite)
+    distractors = [_layers(actor, shape) for actor in script.distractors]
+    occluders = [_layers(actor, shape) for actor in script.occluders]
+    for t, view in enumerate(script.camera):
+        picture = backdrop.seen(view, *shape)
         for actor in distractors:
-            composite(picture, next(actor))
-        layer = next(target)
+            if (behind := next(actor)) is not None:
+                composite(picture, behind)
+        layer = place(levels, script.target.poses[t])
         dx, dy = script.target.blur[t] if script.target.blur else (0, 0)
         composite(picture, smear(layer, dx, dy))
         seen = inside(layer, shape)
         in_picture = int(seen.sum())
-        if occluder:
-            front = next(occluder)
-            composite(picture, front)
-            seen &= ~covered(layer, front)
+        for actor in occluders:
+            if (front := next(actor)) is not None:
+                composite(picture, front)
+                seen &= ~covered(layer, front)
+        if script.streaks:
+            dx, dy = script.streaks[t]
+            picture = streak(picture, dx, dy)
         picture = picture * np.array(script.light[t], dtype=np.int32) >> 8
         shift = t * 53 % script.width
         picture += noise[:, shift : shift + script.width]
         image = np.clip(picture, 0, 255).astype(np.uint8)
-        area = int(layer.mask.sum())
-        yield Frame(image, layer.box(), area, in_picture, int(seen.sum()), max(abs(dx), abs(dy)))
+        mask = layer.mask
+        x, y, w, h = box = tight(mask, layer.left, layer.top)
+        part = slice(y - layer.top, y - layer.top + h), slice(x - layer.left, x - layer.left + w)
+        yield Frame(
+            image=image,
+            box=box,
+            area=int(mask.sum()),
+            inside=in_picture,
+            visible=int(seen.sum()),
+            blur=max(abs(dx), abs(dy)),
+            mask=mask[part],
+            seen=seen[part],
+        )
 
 
-def play(seed: int, split: str, index: int, size: tuple[int, int], frames: int) -> tuple[Script, list[Frame]]:
+def play(
+    seed: int, split: str, index: int, size: tuple[int, int], frames: int, style: Style = PLAIN
+) -> tuple[Script, list[Frame]]:
     """Draws and renders one clip.
 
     Args:
@@ -107,6 +167,7 @@ def play(seed: int, split: str, index: int, size: tuple[int, int], frames: int) 
         index: Number of the clip in its split.
         size: Width and height in pixels.
         frames: Number of frames.
+        style: What may happen.
     """
-    script = draw_script(numpy_generator(seed, "video", split, index), *size, frames)
+    script = draw_script(numpy_generator(seed, "video", split, index), *size, frames, style)
     return script, list(render(script))

@@ -2,90 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from distillery.data.worlds.raster import SUB, TURN, Pose
-from distillery.data.worlds.textures import Colour, Texture, difference, draw_colour, draw_texture
-from distillery.data.worlds.video_motion import Path, bump, crossing, leave, ramp, swing, wander
+from distillery.data.worlds.textures import Colour, difference, draw_colour, draw_texture
+from distillery.data.worlds.video_camera import MARGIN, cut_out, draw_lens, drift, film, fly, streaks
+from distillery.data.worlds.video_cast import (
+    OBJECT_TEXTURES,
+    draw_cover,
+    draw_distractor,
+    draw_occluder,
+    draw_target,
+    nominal,
+)
+from distillery.data.worlds.video_motion import bump, draw_absences
+from distillery.data.worlds.video_scene import Actor, Prop, Script
 from distillery.data.worlds.video_sprites import Sprite, draw_shape, similar
+from distillery.data.worlds.video_styles import PLAIN, Style
 
-CHALLENGES: dict[str, int] = {
-    "illumination": 40,
-    "scale": 50,
-    "occlusion": 40,
-    "deformation": 45,
-    "blur": 25,
-    "fast": 30,
-    "rotation": 55,
-    "turn": 35,
-    "leave": 12,
-    "clutter": 40,
-    "small": 10,
-}
-"""Share of clips in which each challenge is staged, in percent."""
-
-DISTRACTORS = (10, 50, 100)
-"""Cumulative share of clips with at most 0, 1, 2 look-alikes, in percent."""
-
-OBJECT_TEXTURES = ("sine", "stripes", "checker", "dots", "rings", "noise", "blotches")
 GROUND_TEXTURES = ("sine", "checker", "rings", "noise", "blotches", "noise", "sine")
-
-MARGIN = 24
-"""Pixels of background around the frame that the camera may drift into."""
-
-
-@dataclass(frozen=True)
-class Actor:
-    """A sprite and its pose in every frame."""
-
-    sprite: Sprite
-    poses: tuple[Pose, ...]
-    blur: tuple[tuple[int, int], ...] = ()
-    """Length of the motion blur (x, y) in pixels in every frame; empty for none."""
-
-
-@dataclass(frozen=True)
-class Prop:
-    """A sprite painted into the background."""
-
-    sprite: int
-    """Index in `Script.props`."""
-    pose: Pose
-
-
-@dataclass(frozen=True)
-class Script:
-    """Everything that `video.render` needs; the same script gives the same bytes."""
-
-    width: int
-    height: int
-    staged: frozenset[str]
-    """Keys of `CHALLENGES`."""
-    target: Actor
-    distractors: tuple[Actor, ...]
-    occluder: Actor | None
-    ground: Texture
-    props: tuple[Sprite, ...]
-    scenery: tuple[Prop, ...]
-    camera: Path
-    """Corner of the frame in the background, 1/16 pixel."""
-    light: tuple[tuple[int, int, int], ...]
-    """Gain of red, green and blue in every frame, 1/256."""
-    noise: int
-    """Amplitude of the sensor noise, in grey levels."""
-    seed: int
-    """Seed of the sensor noise."""
-
-
-def _colours(rng: np.random.Generator) -> tuple[Colour, Colour]:
-    """Two vivid colours that differ clearly."""
-    first = draw_colour(rng, (50, 130), (50, 205))
-    while True:
-        second = draw_colour(rng, (30, 130), (30, 225))
-        if difference(first, second) >= 230:
-            return first, second
 
 
 def _ground_colours(rng: np.random.Generator, target: tuple[Colour, Colour], near: bool) -> tuple[Colour, Colour]:
@@ -102,124 +37,13 @@ def _ground_colours(rng: np.random.Generator, target: tuple[Colour, Colour], nea
             return first, second
 
 
-def _unit(width: int, height: int) -> int:
-    """1/16 pixels of this frame for a pixel of the nominal 240 x 180; small frames keep objects of some pixels."""
-    return max(SUB * min(height, width * 3 // 4) // 180, SUB // 2)
-
-
-def _sizes(rng: np.random.Generator, frames: int, unit: int, staged: frozenset[str]) -> list[int]:
-    """Diameter of the target in every frame, 1/16 pixel; `unit` is 1/16 pixel at the nominal frame height of 180."""
-    first = int(rng.integers(19, 25)) if "small" in staged else int(rng.integers(32, 54))
-    low, high = (62, 74) if rng.integers(2) and first > 36 else (136, 160)
-    if "scale" not in staged:
-        low, high = 92, 109
-    last = first * int(rng.integers(low, high)) // 100
-    first, last = first * unit, min(last, 70) * unit
-    if rng.integers(2):
-        return ramp(frames, first, last)
-    return [first + change for change in bump(frames, last - first, frames * 2 // 3, max(frames * 2 // 3, 1))]
-
-
-def _target(rng: np.random.Generator, width: int, height: int, frames: int, staged: frozenset[str]) -> Actor:
-    """The tracked object."""
-    unit = _unit(width, height)
-    sizes = _sizes(rng, frames, unit, staged)
-    sprite = Sprite(
-        draw_shape(rng), draw_texture(rng, (11, 30), _colours(rng), OBJECT_TEXTURES), int(rng.integers(40, 150))
-    )
-    margin = max(sizes) * 5 // 8
-    bounds = (margin, margin, width * SUB - margin, height * SUB - margin)
-    start = tuple(int(rng.integers(bounds[axis], max(bounds[axis + 2], bounds[axis] + 1))) for axis in (0, 1))
-    path = wander(
-        rng,
-        frames,
-        (start[0], start[1]),
-        bounds,
-        speed=int(rng.integers(unit * 3 // 4, 2 * unit)),
-        bursts=int(rng.integers(9, 14)) * unit if "fast" in staged else 0,
-    )
-    if "leave" in staged:
-        third = max(frames // 3, 2)
-        away = min(int(rng.integers(third, max(frames, third + 1))), frames - 1)
-        path = leave(path, sizes[away], width, height, away)
-    spin = int(rng.integers(TURN // 9, TURN // 3)) if "rotation" in staged else int(rng.integers(TURN // 60))
-    start_angle = int(rng.integers(TURN))
-    angles = swing(rng, frames, spin, (1, 6)) if rng.integers(2) else ramp(frames, 0, spin)
-    thin = int(rng.integers(90, 140)) if "turn" in staged else 0
-    turns = bump(frames, thin, max(frames * 2 // 3, 1), max(frames * 2 // 3, 1))
-    bend = int(rng.integers(700, 1100)) if "deformation" in staged else 0
-    tempo = TURN * int(rng.integers(2, 5)) // frames
-    tall = int(rng.integers(185, 257))
-    poses = tuple(
-        Pose(
-            x,
-            y,
-            sizes[t],
-            angle=(start_angle + angles[t]) % TURN,
-            width=256 - turns[t],
-            height=tall,
-            bend=bend,
-            phase=tempo * t,
-        )
-        for t, (x, y) in enumerate(path)
-    )
-    blur: tuple[tuple[int, int], ...] = ()
-    if "blur" in staged:
-        heading = [(path[t][0] - path[max(t - 1, 0)][0], path[t][1] - path[max(t - 1, 0)][1]) for t in range(frames)]
-        length = int(rng.integers(5, 9)) * unit // SUB
-        blur = tuple(_along(step, length) if t and (t * 5 // frames) % 2 else (0, 0) for t, step in enumerate(heading))
-    return Actor(sprite, poses, blur)
-
-
-def _along(step: tuple[int, int], length: int) -> tuple[int, int]:
-    """A vector of about `length` pixels in the direction of `step`."""
-    reach = max(abs(step[0]), abs(step[1]), 1)
-    return step[0] * length // reach, step[1] * length // reach
-
-
-def _distractor(rng: np.random.Generator, target: Actor, width: int, height: int) -> Actor:
-    """A look-alike that starts beside the target, may pass behind it, and in half of the cases keeps it company."""
-    frames, first = len(target.poses), target.poses[0]
-    size = first.size * int(rng.integers(210, 290)) // 256
-    for _ in range(20):
-        dx, dy = int(rng.integers(-3 * size, 3 * size)), int(rng.integers(-3 * size, 3 * size))
-        x, y = first.x + dx, first.y + dy
-        if max(abs(dx), abs(dy)) > size * 5 // 4 and 0 < x < width * SUB and 0 < y < height * SUB:
-            break
-    speed = int(rng.integers(SUB, 5 * SUB // 2))
-    if rng.integers(2):
-        path = wander(rng, frames, (x, y), (0, 0, width * SUB, height * SUB), speed)
-    else:
-        reach = 2 * size
-        offsets = wander(rng, frames, (dx, dy), (-reach, -reach, reach, reach), speed)
-        path = [(pose.x + dx, pose.y + dy) for pose, (dx, dy) in zip(target.poses, offsets, strict=True)]
-    angle, tall = int(rng.integers(TURN)), int(rng.integers(185, 257))
-    turn = swing(rng, frames, int(rng.integers(TURN // 8)), (1, 5))
-    poses = tuple(Pose(x, y, size, angle=(angle + a) % TURN, height=tall) for (x, y), a in zip(path, turn, strict=True))
-    return Actor(similar(rng, target.sprite), poses)
-
-
-def _occluder(rng: np.random.Generator, target: Actor, ground: tuple[Colour, Colour]) -> Actor:
-    """Something that passes in front of the target."""
-    frames = len(target.poses)
-    when = int(rng.integers(max(frames // 3, 1), max(frames * 4 // 5, 2)))
-    size = target.poses[when].size * int(rng.integers(190, 300)) // 256
-    clear = (size + target.poses[0].size) * 3 // 4
-    path = crossing(
-        rng, [(pose.x, pose.y) for pose in target.poses], when, clear, size * int(rng.integers(-70, 71)) // 256
-    )
-    colours = (draw_colour(rng, (10, 120), (40, 210)), ground[int(rng.integers(2))])
-    sprite = Sprite(draw_shape(rng), draw_texture(rng, (14, 40), colours, OBJECT_TEXTURES), int(rng.integers(100)))
-    angle = int(rng.integers(TURN))
-    return Actor(sprite, tuple(Pose(x, y, size, angle=angle) for x, y in path))
-
-
 def _scenery(
-    rng: np.random.Generator, target: Actor, width: int, height: int, near: bool
+    rng: np.random.Generator, target: Actor, extent: tuple[int, int], roomy: tuple[int, int], unit: int, near: bool
 ) -> tuple[tuple[Sprite, ...], tuple[Prop, ...]]:
-    """Things painted into the background: a quarter of them in the target's colours.
+    """Things painted into a background of size `extent`, 6 to 14 in the area of `roomy`, and their recipes.
 
-    In a cluttered background half of them share the target's colours and family of texture.
+    A quarter of them have the target's colours; in a cluttered background, half of them its colours and family of
+    texture.
     """
     props = []
     for index in range(4):
@@ -230,13 +54,12 @@ def _scenery(
         if index == 1:  # colour alone never tells the target from the scene
             colours = target.sprite.texture.colours
         props.append(Sprite(draw_shape(rng), draw_texture(rng, (12, 40), colours, OBJECT_TEXTURES), 30))
-    unit = _unit(width, height)
     scenery = []
-    for _ in range(int(rng.integers(6, 15))):
+    for _ in range(int(rng.integers(6, 15)) * extent[0] * extent[1] // (roomy[0] * roomy[1])):
         kind = int(rng.integers(4))
         mimic = near and kind % 2
         size = (int(rng.integers(16, 34)) if mimic else int(rng.integers(14, 70))) * unit
-        x, y = (int(rng.integers((side + 2 * MARGIN) * SUB)) for side in (width, height))
+        x, y = (int(rng.integers(side * SUB)) for side in extent)
         pose = Pose(x, y, size, angle=int(rng.integers(TURN)), height=int(rng.integers(120, 257)))
         scenery.append(Prop(kind, pose))
     return tuple(props), tuple(scenery)
@@ -253,29 +76,42 @@ def _light(rng: np.random.Generator, frames: int, staged: bool) -> tuple[tuple[i
     return tuple((256 + (c * tint[0] >> 8), 256 + (c * tint[1] >> 8), 256 + (c * tint[2] >> 8)) for c in change)
 
 
-def draw_script(rng: np.random.Generator, width: int, height: int, frames: int) -> Script:
-    """Draws a clip: its challenges, objects, paths and light."""
-    staged = frozenset(name for name, percent in CHALLENGES.items() if rng.integers(100) < percent)
-    target = _target(rng, width, height, frames, staged)
+def draw_script(rng: np.random.Generator, width: int, height: int, frames: int, style: Style = PLAIN) -> Script:
+    """Draws a clip: its challenges, objects, paths, camera and light."""
+    staged = frozenset(name for name, percent in style.challenges.items() if rng.integers(100) < percent)
+    size, unit = (width, height), nominal(width, height)
+    lens, absences = draw_lens(rng, frames, staged), draw_absences(rng, frames, staged)
+    target = draw_target(rng, width, height, style, staged, lens, absences)
+    # The others are drawn as a camera at rest would see them; one that moves films them afterwards.
+    jerky = "shake" in staged
+    still, views = fly(rng, style.flight, target, lens, size, unit, jerky) if style.flight else (target, ())
+    roomy = (width + 2 * MARGIN, height + 2 * MARGIN)
+    camera, extent = cut_out(views, size) if views else ((), roomy)
     near = "clutter" in staged
     colours = _ground_colours(rng, target.sprite.texture.colours, near)
     ground = draw_texture(rng, (30, 120), colours, GROUND_TEXTURES)
-    props, scenery = _scenery(rng, target, width, height, near)
+    props, scenery = _scenery(rng, target, extent, roomy, unit, near)
     draw = int(rng.integers(100))
-    look_alikes = sum(draw >= share for share in DISTRACTORS)
+    look_alikes = sum(draw >= share for share in style.distractors)
+    distractors = [draw_distractor(rng, still, width, height) for _ in range(look_alikes)]
+    occluders = [draw_occluder(rng, still, colours)] if "occlusion" in staged else []
+    occluders += [draw_cover(rng, still, colours, absence, unit) for absence in absences if absence.kind == "bury"]
+    if views:
+        distractors = [film(actor, views, size) for actor in distractors]
+        occluders = [film(actor, views, size) for actor in occluders]
     return Script(
         width=width,
         height=height,
         staged=staged,
         target=target,
-        distractors=tuple(_distractor(rng, target, width, height) for _ in range(look_alikes)),
-        occluder=_occluder(rng, target, colours) if "occlusion" in staged else None,
+        distractors=tuple(distractors),
+        occluders=tuple(occluders),
         ground=ground,
+        extent=extent,
         props=props,
         scenery=scenery,
-        camera=wander(
-            rng, frames, (MARGIN * SUB,) * 2, (0, 0, 2 * MARGIN * SUB, 2 * MARGIN * SUB), int(rng.integers(1, 20))
-        ),
+        camera=camera or drift(rng, width, height, frames),
+        streaks=streaks(views, unit) if views and {"shake", "blur"} <= staged else (),
         light=_light(rng, frames, "illumination" in staged),
         noise=int(rng.integers(0, 9)),
         seed=int(rng.integers(2**31)),

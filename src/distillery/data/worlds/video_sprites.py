@@ -88,6 +88,13 @@ def draw_shape(rng: np.random.Generator) -> Shape:
     return Shape(kind, corners=tuple(sorted((angle % TURN, radius) for angle, radius in corners)))
 
 
+def draw_shield(rng: np.random.Generator) -> Shape:
+    """Draws an octagon, nearly regular, that fills nearly the whole disc: it hides what lies behind."""
+    turn = int(rng.integers(TURN))
+    corners = [((turn + TURN * k // 8) % TURN, int(rng.integers(232, 257))) for k in range(8)]
+    return Shape("polygon", corners=tuple(sorted(corners)))
+
+
 def similar(rng: np.random.Generator, sprite: Sprite) -> Sprite:
     """A look-alike: same family of texture and nearby colours, other shape."""
     return replace(sprite, shape=draw_shape(rng), texture=look_alike(rng, sprite.texture))

@@ -2,45 +2,171 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
 from distillery.config.base import parse
-from distillery.config.paper import PaperJob
+from distillery.config.paper_job import FAMILY_LABELS, PaperJob
+from distillery.errors import UserError
 from distillery.paper import samples
-from distillery.paper.figures import bubbles, contact, curves, examples, training
+from distillery.paper.costs import ComputeProfile, read_compute
+from distillery.paper.figures import (
+    ablations,
+    bubbles,
+    contact,
+    curves,
+    expected_overlap,
+    gallery_size,
+    gates,
+    qualitative,
+    radar,
+    ranked_galleries,
+    response_maps,
+    selection,
+    training,
+)
 from distillery.paper.figures.style import house_style, save
-from distillery.paper.logs import read_curves
-from distillery.paper.records import read_compute, read_metrics
+from distillery.paper.logs import Curve, read_curves
+from distillery.paper.maps import ResponseMaps, read_maps
+from distillery.paper.origin import Origin
+from distillery.paper.records import Results, read_metrics
+from distillery.paper.searches import Search, read_searches
 
-TITLES = {
-    "contact_sheet_tracking": "The tracking test set",
-    "contact_sheet_person_search": "The person-search test set",
-    "success": "Success plot",
-    "precision": "Precision plot",
-    "map_over_gallery": "Search mAP over gallery size",
-    "bubbles": "Accuracy, speed and size",
-    "training_tracking": "Training of the trackers",
-    "training_person_search": "Training of person search",
-    "qualitative_tracking": "Tracked sequences",
-    "ranked_galleries": "Ranked galleries",
+Drawn = tuple[Figure, str]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Everything that figures are drawn from."""
+
+    job: PaperJob
+    results: Results
+    compute: ComputeProfile
+    curves: Mapping[Origin, Curve]
+    datasets: Mapping[str, Path]
+    predictions: Mapping[tuple[str, str, int], Path]
+    searches: Sequence[Search]
+    maps: ResponseMaps | None
+
+    @property
+    def seed(self) -> int:
+        """Whose examples are shown."""
+        return self.job.seeds[0]
+
+
+def _one_pass(curve: str) -> Callable[[Inputs], Drawn]:
+    return lambda inputs: curves.one_pass(curve, inputs.job.tracking, inputs.results)
+
+
+def _tracking_sheet(inputs: Inputs) -> Drawn:
+    roots = {name: samples.require_root(inputs.datasets, name) for name in inputs.job.tracking.benchmarks}
+    return contact.tracking_sheet(roots)
+
+
+def _street(inputs: Inputs) -> tuple[str, Path]:
+    name = inputs.job.person_search.benchmarks[0]
+    return name, samples.require_root(inputs.datasets, name)
+
+
+def _ranked_galleries(inputs: Inputs) -> Drawn:
+    name, root = _street(inputs)
+    return ranked_galleries.ranked_galleries(
+        inputs.job.person_search, name, inputs.results, root, inputs.predictions, inputs.seed
+    )
+
+
+def _response_maps(inputs: Inputs) -> Drawn:
+    if inputs.maps is None:
+        raise UserError("no response maps were given", remedy="pass what `distillery response-maps` wrote as --maps")
+    return response_maps.response_maps(inputs.job.tracking, inputs.maps)
+
+
+def _qualitative(family: str) -> Callable[[Inputs], Drawn]:
+    def draw(inputs: Inputs) -> Drawn:
+        part = inputs.job.tracking
+        name = next(iter(inputs.results.with_curve(part, "precision")), part.benchmarks[0])
+        root = samples.require_root(inputs.datasets, name)
+        return qualitative.qualitative(part, family, name, inputs.results, root, inputs.predictions, inputs.seed)
+
+    return draw
+
+
+def _training(family: str) -> Callable[[Inputs], Drawn]:
+    return lambda inputs: training.training("tracking", inputs.job.tracking, inputs.curves, family)
+
+
+FIGURES: dict[str, tuple[str, Callable[[Inputs], Drawn]]] = {
+    "success": ("Success plots", _one_pass("success")),
+    "precision": ("Precision plots", _one_pass("precision")),
+    "normalized_precision": ("Normalised precision plots", _one_pass("normalized_precision")),
+    "expected_overlap": (
+        "Expected average overlap",
+        lambda inputs: expected_overlap.expected_overlap(inputs.job.tracking, inputs.results),
+    ),
+    "attributes": ("AUC by attribute", lambda inputs: radar.attributes(inputs.job.tracking, inputs.results)),
+    "ablations": ("Ablations", lambda inputs: ablations.ablations(inputs.job.tracking, inputs.results)),
+    "gates": ("Gates of sharing", lambda inputs: gates.gates(inputs.job.tracking, inputs.curves)),
+    "selection": ("Student selection", lambda inputs: selection.selection(inputs.searches)),
+    "response_maps": ("Response maps", _response_maps),
+    "map_over_gallery": (
+        "Search mAP over gallery size",
+        lambda inputs: gallery_size.over_gallery(inputs.job.person_search, inputs.results),
+    ),
+    "ranked_galleries": ("Ranked galleries", _ranked_galleries),
+    "training_person_search": (
+        "Training of person search",
+        lambda inputs: training.training("person_search", inputs.job.person_search, inputs.curves),
+    ),
+    "bubbles": (
+        "Accuracy, speed and size",
+        lambda inputs: bubbles.bubbles(inputs.job, inputs.results, inputs.compute),
+    ),
+    "contact_sheet_tracking": ("The tracking test sets", _tracking_sheet),
+    "contact_sheet_person_search": (
+        "The person-search test set",
+        lambda inputs: contact.street_sheet(_street(inputs)[1]),
+    ),
+} | {
+    f"{name}_{family}": (title.format(label), draw(family))
+    for family, label in FAMILY_LABELS.items()
+    for name, title, draw in (
+        ("qualitative", "Tracked sequences, {}", _qualitative),
+        ("training", "Training of the {} trackers", _training),
+    )
 }
-"""Figure -> title, in the order of the report."""
+"""Every figure by name: its title, and who draws it; which of them a job draws stands in its `figures`."""
+
+
+def title_of(name: str) -> str:
+    """A figure's title.
+
+    Raises:
+        UserError: If there is no such figure.
+    """
+    if name not in FIGURES:
+        raise UserError(
+            f"unknown figure {name!r}", file="--params", place="figures", remedy=f"choose of {', '.join(FIGURES)}"
+        )
+    return FIGURES[name][0]
 
 
 def write_figures(
     params: Mapping[str, Any],
-    metrics: list[Path],
-    curve_files: list[Path],
+    metrics: Sequence[Path],
+    curve_files: Sequence[Path],
     compute: Path,
-    data: list[Path],
-    predictions: list[Path],
+    data: Sequence[Path],
+    predictions: Sequence[Path],
     out_dir: Path,
+    *,
+    searches: Sequence[Path] = (),
+    maps: Path | None = None,
 ) -> None:
-    """Writes every figure of `TITLES` as SVG and PNG, with its caption in the metadata.
+    """Draws the job's figures as SVG and PNG, with their captions in the metadata.
 
     Args:
         params: `PaperJob` as plain data.
@@ -50,33 +176,26 @@ def write_figures(
         data: Manifests of the test benchmarks.
         predictions: Index files of predictions (a person-search .npz itself will do).
         out_dir: Where to.
+        searches: Results of `distillery select-students`, for `selection`.
+        maps: What `distillery response-maps` wrote, for `response_maps`.
 
     Raises:
         UserError: If an input is missing, malformed, or does not belong to the others.
     """
     job = parse(PaperJob, dict(params), source="--params")
-    results, costs, losses = read_metrics(metrics), read_compute(compute), read_curves(curve_files)
-    datasets, files = samples.roots(data), samples.prediction_files(predictions)
-    video, street = job.tracking.benchmarks[0], job.person_search.benchmarks[0]
-    seed = job.seeds[0]
-    draw: dict[str, Callable[[], tuple[Figure, str]]] = {
-        "success": lambda: curves.one_pass("success", job.tracking, results),
-        "precision": lambda: curves.one_pass("precision", job.tracking, results),
-        "map_over_gallery": lambda: curves.over_gallery(job.person_search, results),
-        "bubbles": lambda: bubbles.bubbles(job, results, costs),
-        "training_tracking": lambda: training.training("tracking", job.tracking, losses),
-        "training_person_search": lambda: training.training("person_search", job.person_search, losses),
-        "contact_sheet_tracking": lambda: contact.tracking_sheet(samples.require_root(datasets, video)),
-        "contact_sheet_person_search": lambda: contact.street_sheet(samples.require_root(datasets, street)),
-        "qualitative_tracking": lambda: examples.qualitative(
-            job.tracking, video, results, samples.require_root(datasets, video), files, seed
-        ),
-        "ranked_galleries": lambda: examples.ranked_galleries(
-            job.person_search, street, results, samples.require_root(datasets, street), files, seed
-        ),
-    }
+    titles = {name: title_of(name) for name in job.figures}
+    inputs = Inputs(
+        job,
+        read_metrics(metrics),
+        read_compute(compute),
+        read_curves(curve_files),
+        samples.roots(data),
+        samples.prediction_files(predictions),
+        read_searches(searches),
+        read_maps(maps) if maps else None,
+    )
     with house_style():
         # All are drawn before the first is written: a fault in one input leaves no half-new set behind.
-        drawn = {name: draw[name]() for name in TITLES}
+        drawn = {name: FIGURES[name][1](inputs) for name in titles}
         for name, (figure, caption) in drawn.items():
-            save(figure, out_dir, name, TITLES[name], caption)
+            save(figure, out_dir, name, titles[name], caption)

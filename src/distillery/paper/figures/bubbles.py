@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
 
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
@@ -10,34 +10,46 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from distillery.config.paper import PaperJob, Part
+from distillery.config.paper_job import FAMILY_LABELS, PaperJob, Part
 from distillery.errors import UserError
+from distillery.paper.costs import ComputeProfile
+from distillery.paper.figures.panels import LEGEND, LINE, families_on, short_label
 from distillery.paper.figures.style import WIDTH, faces, new_figure
-from distillery.paper.measures import HEADLINE, MEASURES
-from distillery.paper.records import Compute, ComputeProfile, Results
-from distillery.paper.statistics import Estimate, estimate
+from distillery.paper.measures import benchmark_label, first_measure
+from distillery.paper.records import Results
 
 _LARGEST = 900.0
 """Area of the largest bubble in square points."""
 
 
 def bubbles(job: PaperJob, results: Results, profile: ComputeProfile) -> tuple[Figure, str]:
-    """Accuracy over speed, the area being the size; one panel a paper. Returns figure and caption."""
-    compute = profile.networks
-    panels: list[tuple[str, Part, str]] = []
-    for paper, part in (("tracking", job.tracking), ("person_search", job.person_search)):
-        panels += [
-            (paper, part, benchmark)
-            for benchmark in results.benchmarks(part)[:1]
-            if any(variant.key in compute for variant in results.variants(part, benchmark))
-        ]
+    """Accuracy over speed, the area being the size; one panel a family of trackers, and one for person search.
+
+    Returns:
+        The figure and its caption.
+    """
+    panels: list[tuple[Part, str, str | None]] = []
+    for paper, part in job.parts.items():
+        for benchmark in results.benchmarks(part)[:1]:
+            families = families_on(part, results, [benchmark]) if paper == "tracking" else [None]
+            panels += [
+                (part, benchmark, family)
+                for family in families
+                if any(v.key in profile.networks for v in results.variants(part, benchmark, family))
+            ]
     if not panels:
         raise UserError(
             "compute.json and the metrics share no network", remedy="run `distillery profile-networks` again"
         )
-    figure = new_figure(WIDTH, 4.5)
-    for axes, (paper, part, benchmark) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-        _panel(axes, paper, part, benchmark, results, compute)
+    columns = min(2, len(panels))
+    rows = math.ceil(len(panels) / columns)
+    lines = max(len(results.variants(*panel)) for panel in panels)
+    figure = new_figure(WIDTH, rows * (2.8 + LINE * (lines + 1)))
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for axes in grid.flat[len(panels) :]:
+        axes.set_visible(False)
+    for axes, (part, benchmark, family) in zip(grid.flat, panels, strict=False):
+        _panel(axes, part, benchmark, family, results, profile)
     caption = (
         f"Accuracy (mean and 95 % interval over seeds) over speed at batch size 1 on {profile.place}; the area of a "
         "bubble is proportional to the size of its network within a panel. Hollow: trained without a "
@@ -48,64 +60,51 @@ def bubbles(job: PaperJob, results: Results, profile: ComputeProfile) -> tuple[F
 
 
 def _panel(
-    axes: Axes, paper: str, part: Part, benchmark: str, results: Results, compute: Mapping[str, Compute]
+    axes: Axes, part: Part, benchmark: str, family: str | None, results: Results, profile: ComputeProfile
 ) -> None:
-    measure = MEASURES[HEADLINE[paper][0]]
-    variants = results.variants(part, benchmark)
-    look = faces(variants)
-    drawn = [
-        v
-        for v in variants
-        if v.key in compute and compute[v.key].fps and _value(results, benchmark, v.key, measure.key)
-    ]
+    measure = first_measure(benchmark)
+    variants = results.variants(part, benchmark, family)
+    look, compute = faces(variants), profile.networks
+    found = {v.key: results.estimate(benchmark, v.key, measure.key) for v in variants}
+    drawn = [v for v in variants if v.key in compute and compute[v.key].fps and found[v.key]]
     largest = max((compute[variant.key].bytes for variant in drawn), default=1)
-    handles, labels = [], []
+    handles: list[Line2D] = []
+    labels: list[str] = []
     for variant in sorted(drawn, key=lambda variant: -compute[variant.key].bytes):
-        cost, face = compute[variant.key], look[variant.key]
-        value = _value(results, benchmark, variant.key, measure.key)
+        cost, face, value = compute[variant.key], look[variant.key], found[variant.key]
         assert value is not None and cost.fps is not None
-        y = value.mean * measure.scale
-        half = (value.half_width or 0) * measure.scale
+        y, half = value.mean * measure.scale, (value.half_width or 0) * measure.scale
         hollow = variant.role == "reference"
+        fill = "none" if hollow else to_rgba(face.colour, 0.35)
         axes.errorbar(
             cost.fps, y, yerr=half or None, fmt="none", ecolor=face.colour, elinewidth=1, capsize=2.5, zorder=4
         )
-        axes.scatter(
-            cost.fps,
-            y,
-            s=_LARGEST * cost.bytes / largest,
-            facecolor="none" if hollow else to_rgba(face.colour, 0.35),
-            edgecolor=face.colour,
-            linewidth=1.3,
-            zorder=3,
-        )
+        area = _LARGEST * cost.bytes / largest
+        axes.scatter(cost.fps, y, s=area, facecolor=fill, edgecolor=face.colour, linewidth=1.3, zorder=3)
+        # Small networks would be lost without a mark in the middle.
+        axes.plot(cost.fps, y, marker=face.marker, markersize=3.2, color=face.colour, zorder=5)
         handles.append(
             Line2D(
-                [],
-                [],
-                linestyle="none",
-                marker="o",
-                markersize=6,
-                markerfacecolor="none" if hollow else to_rgba(face.colour, 0.35),
-                markeredgecolor=face.colour,
+                [], [], linestyle="none", marker=face.marker, markersize=5, markeredgecolor=face.colour,
+                markerfacecolor="none" if hollow else face.colour,
             )
-        )
-        labels.append(f"{variant.label}: {cost.bytes / 1e3:,.0f} kB, {cost.fps:,.0f} FPS")
+        )  # fmt: skip
+        label = short_label(variant, family) if family else variant.label
+        labels.append(f"{label}: {_size(cost.bytes)}, {cost.fps:,.0f} FPS")
     for variant in (v for v in variants if v.role == "baseline"):
-        value = _value(results, benchmark, variant.key, measure.key)
+        value = found[variant.key]
         if value is not None:
-            line = axes.axhline(value.mean * measure.scale, **look[variant.key].line, zorder=1)
-            handles.append(line)
+            handles.append(axes.axhline(value.mean * measure.scale, **look[variant.key].line, zorder=1))
             labels.append(f"{variant.label}: {measure.text(value.mean)}")
     axes.margins(0.18)
     axes.set_xlim(left=0)
     axes.set_ylim(bottom=max(0.0, axes.get_ylim()[0]))
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.set(xlabel="frames or images a second", ylabel=f"{measure.label}{', %' if measure.scale == 100 else ''}")
-    axes.set_title({"tracking": "Tracking", "person_search": "Person search"}[paper])
-    axes.legend(handles, labels, loc="upper left", bbox_to_anchor=(-0.12, -0.16), fontsize=7)
+    head = FAMILY_LABELS.get(family, family) if family else "Person search"
+    axes.set_title(f"{head}, {benchmark_label(benchmark)}")
+    axes.legend(handles, labels, loc="upper left", bbox_to_anchor=(-0.12, -0.16), fontsize=LEGEND, labelspacing=0.25)
 
 
-def _value(results: Results, benchmark: str, key: str, measure: str) -> Estimate | None:
-    values = results.values(benchmark, key, measure)
-    return estimate(list(values.values())) if values else None
+def _size(count: int) -> str:
+    return f"{count / 1e6:,.1f} MB" if count >= 1e7 else f"{count / 1e3:,.0f} kB"

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Polygon, Rectangle
 from PIL import Image
 
 from distillery.paper import samples
 from distillery.paper.figures.style import DPI, TRUTH, WIDTH, new_figure, show_image
+from distillery.paper.measures import benchmark_label
 
 _ROWS, _FRAMES = 8, 6
 _STREETS = 9
@@ -27,6 +29,12 @@ def outline(axes: Axes, box: Any, colour: str, *, width: float = 1.2, dash: Any 
     axes.add_patch(Rectangle(corner, box[2], box[3], fill=False, edgecolor=colour, linewidth=width, linestyle=dash))
 
 
+def _outline_polygon(axes: Axes, corners: Any, colour: str, width: float) -> None:
+    """Draws a polygon (4, 2) of array indices."""
+    for shade, thickness in (("black", width + 1.1), (colour, width)):
+        axes.add_patch(Polygon(corners, closed=True, fill=False, edgecolor=shade, linewidth=thickness))
+
+
 def reduced(pixels: samples.Pixels, inches: float) -> tuple[samples.Pixels, float]:
     """The image with no more pixels than a print of this width can show, and the factor on its coordinates."""
     wanted = math.ceil(inches * DPI * 1.6)
@@ -37,31 +45,74 @@ def reduced(pixels: samples.Pixels, inches: float) -> tuple[samples.Pixels, floa
     return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS)), factor
 
 
-def tracking_sheet(root: Path) -> tuple[Figure, str]:
-    """Sequences in rows, frames in columns, with the annotated box; returns figure and caption."""
-    all_videos = samples.videos(root)
-    chosen = samples.spread(all_videos, _ROWS)
-    aspect = _aspect(chosen[0].frames[0])
+def tracking_sheet(roots: Mapping[str, Path]) -> tuple[Figure, str]:
+    """Sequences in rows, frames in columns, with the annotated box or polygon.
+
+    Args:
+        roots: Folder by benchmark; of several each gets two rows.
+
+    Returns:
+        The figure and its caption.
+    """
+    chosen: list[tuple[str, samples.Video]] = []
+    told = []
+    for name, root in roots.items():
+        videos = samples.videos(name, root)
+        mine = samples.spread(videos, _ROWS if len(roots) == 1 else 2)
+        chosen += [(name, video) for video in mine]
+        told.append(f"{benchmark_label(name)} {len(mine)} of {len(videos)}")
     width = WIDTH / _FRAMES
-    figure = new_figure(WIDTH, len(chosen) * (width * aspect + 0.22))
+    heights = [width * min(1.3, _aspect(video.frames[0])) + 0.22 for _, video in chosen]
+    figure = new_figure(WIDTH, sum(heights))
     figure.get_layout_engine().set(w_pad=0.01, h_pad=0.02, wspace=0.01, hspace=0.02)  # type: ignore[union-attr, call-arg]
-    for row, video in zip(figure.subplots(len(chosen), _FRAMES, squeeze=False), chosen, strict=True):
-        boxes = samples.truth(video)
-        for axes, frame in zip(row, samples.spread(range(len(video)), _FRAMES), strict=False):
-            pixels, factor = reduced(samples.read_image(video.frames[frame]), width)
-            show_image(axes, pixels)
-            outline(axes, boxes[frame] * factor, TRUTH, width=0.9)
+    grid = figure.subplots(len(chosen), _FRAMES, squeeze=False, height_ratios=heights)
+    for row, (name, video) in zip(grid, chosen, strict=True):
         for axes in row:
             axes.set_axis_off()
-        row[0].set_title(f"{video.name}   ", fontsize=7, pad=2)
-        names = " ".join(sorted(video.attributes))
-        row[1].set_title(names, fontsize=6.5, fontweight="normal", color="#6b6b6b", pad=2)
+        for axes, frame in zip(row, samples.spread(range(len(video)), _FRAMES), strict=False):
+            _frame(axes, video, frame, width)
+        head = f"{benchmark_label(name)}: {video.name}" if len(roots) > 1 else video.name
+        row[0].set_title(" ", fontsize=7, pad=2)  # keeps the height; the words may be wider than the frame
+        for axes, words, style in (
+            (row[0], head, {"fontweight": "bold"}),
+            (row[-1], " ".join(sorted(video.attributes)), {"color": "#6b6b6b", "ha": "right"}),
+        ):
+            across = 1.0 if style.get("ha") else 0.0
+            note = axes.annotate(
+                words,
+                (across, 1),
+                (0, 2),
+                "axes fraction",
+                "offset points",
+                fontsize=6.8,
+                annotation_clip=False,
+                **style,
+            )
+            note.set_in_layout(False)
     caption = (
-        f"{len(chosen)} of the {len(all_videos)} test sequences, at even distances in the benchmark's order, "
-        f"{_FRAMES} frames each at even distances from first to last. White: the annotated box. Beside the name: the "
-        "sequence's attributes in the benchmark's abbreviations."
+        f"Test sequences at even distances in each benchmark's order ({', '.join(told)}), {_FRAMES} frames each at "
+        "even distances from first to last. White: the annotated box, or polygon where the benchmark has polygons; a "
+        "frame without one shows no target. On the right: the sequence's attributes in the benchmark's "
+        "abbreviations."
     )
     return figure, caption
+
+
+def _frame(axes: Axes, video: samples.Video, frame: int, width: float) -> None:
+    pixels, factor = reduced(samples.read_image(video.frames[frame]), width)
+    show_image(axes, pixels)
+    axes.set_xlim(-0.5, pixels.shape[1] - 0.5)
+    axes.set_ylim(pixels.shape[0] - 0.5, -0.5)
+    polygon, box = samples.polygon(video, frame), samples.truth(video)[frame]
+    if polygon is not None:
+        _outline_polygon(axes, polygon * factor, TRUTH, 0.9)
+    elif samples.visible(video, frame):
+        outline(axes, box * factor, TRUTH, width=0.9)
+    else:
+        axes.text(
+            0.5, 0.06, "absent", transform=axes.transAxes, ha="center", fontsize=6, color="white",
+            bbox={"facecolor": "black", "alpha": 0.6, "edgecolor": "none", "pad": 1},
+        )  # fmt: skip
 
 
 def street_sheet(root: Path) -> tuple[Figure, str]:

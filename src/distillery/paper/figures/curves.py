@@ -1,152 +1,113 @@
-"""Success and precision plots, and search mAP over the size of the gallery."""
+"""Success, precision and normalised precision plots: a panel a benchmark and family, with ranked legends."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from distillery.config.paper import Part
+from distillery.config.paper_job import Part
 from distillery.errors import UserError
-from distillery.paper.figures.style import WIDTH, faces, new_figure
-from distillery.paper.measures import MEASURES, NONE
-from distillery.paper.records import Results
-from distillery.paper.statistics import Estimate, estimate
-
-_PLOTS: dict[str, tuple[str, str, str, Any]] = {
-    "success": ("auc", "overlap threshold", "share of frames above it", np.linspace(0, 1, 21)),
-    "precision": ("precision", "centre error threshold, pixels", "share of frames within it", np.arange(51)),
-}
-"""Curve -> measure that ranks the legend, axis labels, thresholds."""
-
-_BENCHMARKS = {"otb100": "OTB-100 layout", "cuhk_sysu": "CUHK-SYSU layout"}
+from distillery.paper.figures.panels import LINE, families_on, panel_title, ranked_legend, short_label, told
+from distillery.paper.figures.style import WIDTH, Face, faces, new_figure
+from distillery.paper.measures import headline, measure_of
+from distillery.paper.records import Result, Results
 
 
-def benchmark_label(name: str) -> str:
-    """How readers see a benchmark; which data filled the layout is in the report's config."""
-    return _BENCHMARKS.get(name, name)
+class _Plot(NamedTuple):
+    measures: tuple[str, ...]
+    """What ranks the legend: the first that a benchmark has."""
+    title: str
+    xlabel: str
+    ylabel: str
+    end: float
+    """Largest threshold; the thresholds are even from 0."""
+    points: tuple[int, ...]
+    """Numbers of thresholds that protocols use."""
+
+
+_PLOTS = {
+    "success": _Plot(("auc", "ao"), "Success", "overlap threshold", "share of frames above it", 1.0, (21, 101)),
+    "precision": _Plot(
+        ("precision",), "Precision", "centre error threshold, pixels", "share of frames within it", 50.0, (51, 21)
+    ),
+    "normalized_precision": _Plot(
+        ("normalized_precision",), "Normalised precision", "centre error threshold over target size",
+        "share of frames within it", 0.5, (51, 21),
+    ),
+}  # fmt: skip
 
 
 def one_pass(curve: str, part: Part, results: Results) -> tuple[Figure, str]:
-    """The success or precision plot of one-pass evaluation, one panel a benchmark.
+    """A plot of one-pass evaluation.
 
     Args:
-        curve: "success" (21 overlap thresholds, 0..1) or "precision" (51 thresholds, 0..50 pixels).
+        curve: "success" (overlap thresholds 0..1), "precision" (0..50 pixels) or "normalized_precision" (0..0.5).
         part: Order and labels.
         results: All metrics.
 
     Returns:
         The figure and its caption.
     """
-    measure, xlabel, ylabel, thresholds = _PLOTS[curve]
-    benchmarks = [name for name in results.benchmarks(part) if _with_curve(results, name, curve)]
-    if not benchmarks:
+    plot = _PLOTS[curve]
+    names = results.with_curve(part, curve)
+    if curve == "normalized_precision":  # where it is a headline measure of the benchmark, or the server's
+        names = [name for name in names if curve in headline(name) or name == "trackingnet"]
+    if not names:
         raise UserError(f"no metrics hold a {curve} curve", remedy="score the trackers with `distillery score` again")
-    figure = new_figure(WIDTH, 3.1 * len(benchmarks))
-    panels = figure.subplots(len(benchmarks), 1, squeeze=False)[:, 0]
-    for axes, benchmark in zip(panels, benchmarks, strict=True):
-        ranked = []
-        look = faces(results.variants(part, benchmark))
-        for variant in results.variants(part, benchmark):
-            stack = [r.curves[curve] for r in results.of(benchmark, variant.key) if curve in r.curves]
-            if not stack:
-                continue
-            if any(len(values) != len(thresholds) for values in stack):
-                raise UserError(
-                    f"the {curve} curve of {variant.key} does not have {len(thresholds)} points",
-                    remedy="score its predictions again",
-                )
-            data = np.asarray(stack)
-            (line,) = axes.plot(thresholds, data.mean(axis=0), **look[variant.key].line, zorder=3)
-            axes.fill_between(
-                thresholds, data.min(axis=0), data.max(axis=0), color=look[variant.key].colour, alpha=0.13, linewidth=0
-            )
-            number = results.values(benchmark, variant.key, measure)
-            value = estimate(list(number.values())) if number else None
-            ranked.append((value.mean if value else -1.0, line, f"{_number(measure, value)}  {variant.label}"))
-        ranked.sort(key=lambda entry: -entry[0])
-        axes.legend(
-            [line for _, line, _ in ranked],
-            [text for _, _, text in ranked],
-            loc="center left",
-            bbox_to_anchor=(1.01, 0.5),
-            title=f"{MEASURES[measure].label}, ranked",
-            alignment="left",
-        )
-        axes.set(xlabel=xlabel, ylabel=ylabel, xlim=(thresholds[0], thresholds[-1]), ylim=(0, 1))
-        axes.set_title(f"{curve.capitalize()}, {benchmark_label(benchmark)}")
+    families = families_on(part, results, names)
+    lines = max(len(results.variants(part, name, family)) for name in names for family in families)
+    below = len(families) > 1
+    height = 2.0 + (0.5 + LINE * (lines + 1) if below else max(0.0, LINE * (lines - 12)))
+    figure = new_figure(WIDTH, (height if below else max(height, 2.4)) * len(names))
+    grid = figure.subplots(len(names), len(families), squeeze=False)
+    for row, benchmark in zip(grid, names, strict=True):
+        for axes, family in zip(row, families, strict=True):
+            _panel(axes, plot, curve, benchmark, family, part, results, below=below)
+            title = panel_title(benchmark, family, families)
+            axes.set_title(title if len(families) > 1 else f"{plot.title}, {title}")
     caption = (
-        "One-pass evaluation, mean over sequences. Lines: mean over seeds; bands: from the "
-        f"lowest to the highest seed. The legend is ranked by {MEASURES[measure].label} ± half the 95 % interval over "
-        "seeds; a single number has one seed. Dashed: trained without a teacher. Grey: trivial trackers."
+        "Mean over sequences. Lines: mean over seeds; bands: from the lowest to the highest seed. Legends are ranked "
+        "by the protocol's number (mean ± half the 95 % interval over seeds; a single number has one seed), which only "
+        "for the success plot is the area under the curve. Dashed: trained without a teacher. Grey: trivial trackers."
     )
     return figure, caption
 
 
-def _with_curve(results: Results, benchmark: str, curve: str) -> bool:
-    return any(result.benchmark == benchmark and curve in result.curves for result in results.results)
+def _panel(
+    axes: Axes, plot: _Plot, curve: str, benchmark: str, family: str, part: Part, results: Results, *, below: bool
+) -> None:
+    variants = results.variants(part, benchmark, family)
+    look = faces(variants)
+    every = [result.numbers for result in results.results if result.benchmark == benchmark]
+    key = next((key for key in plot.measures if any(key in numbers for numbers in every)), plot.measures[0])
+    measure = measure_of(benchmark, key)
+    entries = []
+    for variant in variants:
+        stack = [result for result in results.of(benchmark, variant.key) if curve in result.curves]
+        if not stack:
+            continue
+        thresholds, values = _stacked(stack, curve, plot)
+        face: Face = look[variant.key]
+        (line,) = axes.plot(thresholds, values.mean(axis=0), **face.line, zorder=3)
+        axes.fill_between(thresholds, values.min(axis=0), values.max(axis=0), color=face.colour, alpha=0.1, linewidth=0)
+        value = results.estimate(benchmark, variant.key, key)
+        text = f"{told(measure, value)}  {short_label(variant, family)}"
+        entries.append((value.mean if value else -1.0, line, text))
+    ranked_legend(axes, entries, f"{measure.label}, ranked", below=below)
+    axes.set(xlabel=plot.xlabel, ylabel=plot.ylabel, xlim=(0, plot.end), ylim=(0, 1))
 
 
-def _number(measure: str, value: Estimate | None) -> str:
-    if value is None:
-        return NONE
-    text = MEASURES[measure].text(value.mean)
-    return text if value.half_width is None else f"{text} ± {MEASURES[measure].text(value.half_width)}"
-
-
-def over_gallery(part: Part, results: Results) -> tuple[Figure, str]:
-    """Search mAP by gallery size with intervals over seeds, one panel a benchmark; returns figure and caption."""
-    benchmarks = [name for name in results.benchmarks(part) if results.gallery_sizes(name)]
-    if not benchmarks:
+def _stacked(stack: list[Result], curve: str, plot: _Plot) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Thresholds (T,) and the curves of all seeds (seeds, T)."""
+    lengths = {len(result.curves[curve]) for result in stack}
+    if len(lengths) > 1 or not lengths <= set(plot.points):
+        wanted = " or ".join(map(str, plot.points))
         raise UserError(
-            "no metrics hold by_gallery_size", remedy="score the search results with `distillery score` again"
+            f"the {curve} curve of {stack[0].key} on {stack[0].benchmark} does not have {wanted} points",
+            remedy="score its predictions again",
         )
-    figure = new_figure(WIDTH, 3.1 * len(benchmarks))
-    panels = figure.subplots(len(benchmarks), 1, squeeze=False)[:, 0]
-    measure = MEASURES["map"]
-    for axes, benchmark in zip(panels, benchmarks, strict=True):
-        variants, sizes = results.variants(part, benchmark), results.gallery_sizes(benchmark)
-        look, ranked = faces(variants), []
-        for order, variant in enumerate(variants):
-            points = []
-            for place, size in enumerate(sizes):
-                values = results.at_gallery(benchmark, variant.key, size, "map")
-                if values:
-                    # A few points aside, so that intervals at one size do not cover each other.
-                    offset = 0.045 * (order - (len(variants) - 1) / 2)
-                    points.append((place + offset, estimate(list(values.values()))))
-            if not points:
-                continue
-            x = [place for place, _ in points]
-            y = [100 * value.mean for _, value in points]
-            half = [100 * (value.half_width or 0) for _, value in points]
-            face = look[variant.key]
-            (line,) = axes.plot(x, y, marker=face.marker, markersize=5, **face.line, zorder=3)
-            bars = [half if any(half) else None]
-            axes.errorbar(x, y, yerr=bars[0], fmt="none", ecolor=face.colour, elinewidth=1, capsize=2.5, alpha=0.75)
-            ranked.append((y[-1], line, f"{_number('map', points[-1][1])}  {variant.label}"))
-        ranked.sort(key=lambda entry: -entry[0])
-        axes.legend(
-            [line for _, line, _ in ranked],
-            [text for _, _, text in ranked],
-            loc="center left",
-            bbox_to_anchor=(1.01, 0.5),
-            title=f"{measure.label} at {_size_label(sizes[-1])}, ranked",
-            alignment="left",
-        )
-        axes.set_xticks(range(len(sizes)), [_size_label(size) for size in sizes])
-        axes.set(xlabel="gallery", ylabel="search mAP, %", xlim=(-0.4, len(sizes) - 0.6))
-        axes.set_ylim(bottom=0)
-        axes.grid(axis="x", visible=False)
-        axes.set_title(f"Search mAP over gallery size, {benchmark_label(benchmark)}")
-    caption = (
-        "By the number of gallery images in which each query is searched: mean and 95 % interval over seeds "
-        "(Student's t). Points of one gallery size are set apart sideways to keep intervals readable. Dashed: trained "
-        "without a look-up table. Methods on true boxes do not detect and are no competitors."
-    )
-    return figure, caption
-
-
-def _size_label(size: str) -> str:
-    return "all images" if size == "full" else f"{size} images"
+    return np.linspace(0, plot.end, lengths.pop()), np.asarray([result.curves[curve] for result in stack])

@@ -17,7 +17,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from distillery.config.paper import Variant
+from distillery.config.paper_job import Variant
 from distillery.files import atomic_file, write_text
 
 WIDTH = 7.2
@@ -95,11 +95,12 @@ class Face:
 def faces(variants: Sequence[Variant]) -> dict[str, Face]:
     """A face for each `model/variant`: the network gives the colour, the way of training the dash and the marker.
 
-    Teachers are black and baselines grey; a run without distillation is dashed.
+    Teachers are black and baselines grey; a run without distillation is dashed. Each family begins with the first
+    colour, since panels hold one family.
     """
-    hues: dict[str, str] = {}
-    runs: dict[str, int] = {}
+    hues: dict[str, dict[str, str]] = {}
     found: dict[str, Face] = {}
+    runs: dict[str, int] = {}
     baselines = 0
     for variant in variants:
         if variant.role == "baseline":
@@ -109,11 +110,12 @@ def faces(variants: Sequence[Variant]) -> dict[str, Face]:
         if variant.role == "teacher":
             found[variant.key] = Face("#111111", "-", "*")
             continue
-        network = f"{variant.model}/{variant.variant.split('-')[0]}"
-        colour = hues.setdefault(network, _HUES[len(hues) % len(_HUES)])
+        network = f"{variant.model}/{variant.network}"
+        mine = hues.setdefault(variant.model, {})
+        colour = mine.setdefault(network, _HUES[len(mine) % len(_HUES)])
         order = runs[network] = runs.get(network, -1) + 1
         distilled = variant.role == "distilled"
-        ordinal = sum(1 for key in found if key.startswith(network) and found[key].dash != _REFERENCE_DASH)
+        ordinal = sum(1 for key in found if key.startswith(f"{network}-") and found[key].dash != _REFERENCE_DASH)
         dash = _DASHES[ordinal % len(_DASHES)] if distilled else _REFERENCE_DASH
         found[variant.key] = Face(colour, dash, _MARKERS[order % len(_MARKERS)])
     return found
@@ -151,6 +153,10 @@ def save(figure: Figure, out_dir: Path, name: str, title: str, caption: str) -> 
 
     Photographs inside the SVG are stored as JPEG, a tenth of what matplotlib's PNG takes.
     """
+    engine = figure.get_layout_engine()
+    if engine is not None and figure.axes:  # once for both formats: it costs as much as the drawing
+        engine.execute(figure)
+        figure.set_layout_engine("none")
     stream = io.BytesIO()
     _interpolate(figure, "none")  # the SVG keeps the image's own pixels
     figure.savefig(

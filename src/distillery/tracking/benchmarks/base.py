@@ -1,22 +1,25 @@
-"""What all tracking benchmarks share: the `Sequence`, and the reader of box text files."""
+"""What all tracking benchmarks share: the `Sequence`, the set of sequences that must be there, and how it is read.
+
+A reader (one module a benchmark) turns an official layout into a `SequenceSet`; `collect` loads it and `survey` looks
+at every file of it.
+"""
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
+from PIL import Image
 
+from distillery.data.checking import MAX_PIXELS, CheckReport, decode_fault
 from distillery.errors import UserError
+from distillery.tracking.benchmarks.text_files import read_boxes
 from distillery.tracking.boxes import FIRST_PIXEL, FloatArray
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
-MAX_TEXT_BYTES = 64 * 2**20
-_SEPARATORS = bytes.maketrans(b",;\t", b"   ")
-_BOM = b"\xef\xbb\xbf"
+RESTORE = "restore it from the official archive"
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,115 +29,91 @@ class Sequence:
     name: str
     """The benchmark's name of the sequence ("Jogging-1")."""
     frames: tuple[Path, ...]
-    """Image files in order; empty when the sequence was loaded for scoring only."""
+    """Image files in order; empty when the sequence was loaded for scoring only. There are more of them than boxes
+    where an evaluation server keeps all boxes but the first (TrackingNet's and GOT-10k's test sets)."""
     truth: FloatArray
     """(N, 4) left, top, width, height in pixels, numbered as in the benchmark's file."""
     truth_file: Path
-    """Where `truth` was read."""
+    """Where `truth` was read; many sequences may share one file."""
     attributes: frozenset[str] = frozenset()
     """Short names of the sequence's difficulties ("OCC"); empty when they are not known."""
     aliases: tuple[str, ...] = ()
     """Other names under which result files of this sequence are found."""
     omitted: int = 0
     """Rows before the first scored frame that some toolkits' files hold too (5 for OTB-100's Tiger1)."""
+    runs_on: bool = False
+    """Whether result files may go on after the last annotated frame; those rows are not scored (LaSOT's monkey-17)."""
     first_pixel: int = FIRST_PIXEL
     """Number of the image's first column and row in `truth`."""
+    image_size: tuple[int, int] | None = None
+    """Width and height of the frames in pixels, where the benchmark's protocol needs it and it is known."""
+    regions: FloatArray | None = None
+    """(N, 8) corners x1,y1 .. x4,y4 where the truth is a polygon (VOT); `truth` then is the box trackers start from."""
 
     def __len__(self) -> int:
         return len(self.truth)
 
 
-def read_boxes(
-    path: Path, *, columns: int = 4, allow_nan: bool = False, remedy: str = "correct the file"
-) -> FloatArray:
-    """Reads a text file of numbers, one row a frame.
+@dataclass(frozen=True)
+class SequenceSet:
+    """A benchmark on the disk before it is read."""
 
-    Comma, semicolon, tab and space separate, also mixed (OTB-100's BlurCar1 mixes them within one file); a
-    byte-order mark, any line ends and a missing final newline are accepted.
+    title: str
+    """The benchmark's name in sentences ("OTB-100")."""
+    root: Path
+    """Its folder or archive."""
+    names: tuple[str, ...]
+    """The sequences that must be there, in order."""
+    read: Callable[[str], Sequence | None]
+    """Reads one of them; None when it is not on the disk. Raises `UserError` when it is malformed."""
+
+
+def collect(wanted: SequenceSet, *, allow_partial: bool) -> list[Sequence]:
+    """Loads every sequence that is there; the others are an error unless `allow_partial`, and so are all of them."""
+    loaded = {name: sequence for name in wanted.names if (sequence := wanted.read(name)) is not None}
+    missing = [name for name in wanted.names if name not in loaded]
+    if missing and (not allow_partial or not loaded):
+        raise UserError(
+            f"{listing(missing)} of {wanted.title}'s {len(wanted.names)} sequences are not there",
+            file=wanted.root,
+            remedy="complete the folder" + (", or pass --allow-partial for what is there" if loaded else ""),
+        )
+    return list(loaded.values())
+
+
+def survey(wanted: SequenceSet, report: CheckReport, prefix: str = "") -> list[Sequence]:
+    """Looks at every file of a set: what is absent, malformed or does not decode goes into the report's faults.
 
     Args:
-        path: The file.
-        columns: Numbers that every row must have.
-        allow_nan: Whether NaN is a value (a tracker's "no answer") rather than a fault. Infinity always is one.
-        remedy: What to do about a fault, for the error.
+        wanted: The set, to be read with its frames.
+        report: Gets the counts `expected`, `sequences`, `frames` and `missing`, and the faults.
+        prefix: Put before the names of the counts, where a benchmark has several sets ("train_").
 
     Returns:
-        (N, columns) float64 with N >= 1.
-
-    Raises:
-        UserError: If the file is absent, unreadable, empty or has a faulty row, which is named.
+        The sequences without a fault in their labels.
     """
-    lines = _lines(path, remedy)
-    rows = [line.split() for line in lines]
-    if not all(len(row) == columns for row in rows):
-        number = next(n for n, row in enumerate(rows, 1) if len(row) != columns)
-        found = len(rows[number - 1])
-        problem = f"has {found} values, {columns} are expected" if found else "is empty"
-        raise UserError(problem, file=path, place=f"line {number}", remedy=remedy)
-    try:
-        values = np.array([float(token) for row in rows for token in row], dtype=np.float64)
-    except ValueError:
-        raise _not_a_number(path, rows, remedy) from None
-    if any(b"_" in line for line in lines):  # Python alone reads 1_0 as ten
-        raise _not_a_number(path, rows, remedy)
-    boxes = values.reshape(-1, columns)
-    faulty = np.isinf(boxes) if allow_nan else ~np.isfinite(boxes)
-    if faulty.any():
-        number = int(np.flatnonzero(faulty.any(axis=1))[0]) + 1
-        token = rows[number - 1][int(np.flatnonzero(faulty[number - 1])[0])].decode(errors="replace")
-        raise UserError(
-            f"holds {token!r} where a finite number must stand", file=path, place=f"line {number}", remedy=remedy
-        )
-    return boxes
-
-
-def _lines(path: Path, remedy: str) -> list[bytes]:
-    try:
-        if path.stat().st_size > MAX_TEXT_BYTES:
-            raise UserError("is larger than 64 MB, which no file of boxes is", file=path, remedy=remedy)
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise UserError("does not exist", file=path, remedy=remedy) from None
-    except OSError as error:
-        raise UserError(f"cannot be read ({error.strerror})", file=path, remedy=remedy) from None
-    if b"\0" in data:
-        raise UserError("is not a plain text file", file=path, remedy=remedy)
-    lines = data.removeprefix(_BOM).translate(_SEPARATORS).rstrip().splitlines()
-    if not lines:
-        raise UserError("is empty", file=path, remedy=remedy)
-    return lines
-
-
-def _not_a_number(path: Path, rows: list[list[bytes]], remedy: str) -> UserError:
-    for number, row in enumerate(rows, 1):
-        for token in row:
-            if b"_" in token or (math.isnan(_float_or_nan(token)) and token.strip(b"+-").lower() != b"nan"):
-                shown = token[:20].decode(errors="replace")
-                return UserError(f"holds {shown!r}, not a number", file=path, place=f"line {number}", remedy=remedy)
-    raise AssertionError("called without a faulty token")
-
-
-def _float_or_nan(token: bytes) -> float:
-    try:
-        return float(token)
-    except ValueError:
-        return math.nan
-
-
-def read_names(path: Path, *, remedy: str) -> list[str]:
-    """Reads a list of sequence names, one a line; a name that is repeated or leaves the folder is an error."""
-    try:
-        lines = _lines(path, remedy)
-        names = [line.decode("utf-8").strip() for line in lines if line.strip()]
-    except UnicodeDecodeError:
-        raise UserError("is not a text file", file=path, remedy=remedy) from None
-    seen: set[str] = set()
-    for name in names:
-        if name in seen or name in {".", ".."} or "/" in name or "\\" in name or "\0" in name:
-            why = "twice" if name in seen else "which cannot be a folder's name"
-            raise UserError(f"lists {name!r} {why}", file=path, remedy=remedy)
-        seen.add(name)
-    return names
+    good: list[Sequence] = []
+    decoded: dict[Path, str | None] = {}  # two targets in the same frames: each frame is decoded once
+    missing = 0
+    for name in wanted.names:
+        try:
+            sequence = wanted.read(name)
+        except UserError as error:
+            report.faults.append(str(error))
+            continue
+        if sequence is None:
+            missing += 1
+            report.faults.append(f"{wanted.root / name}: sequence {name} is missing; {RESTORE}.")
+            continue
+        good.append(sequence)
+        for frame in sequence.frames:
+            if frame not in decoded:
+                decoded[frame] = decode_fault(frame)
+                report.faults += [fault for fault in [decoded[frame]] if fault]
+    counts = {"expected": len(wanted.names), "sequences": len(good), "missing": missing}
+    counts["frames"] = sum(len(sequence.frames) for sequence in good)
+    report.counts |= {prefix + key: count for key, count in counts.items()}
+    return good
 
 
 def image_files(folder: Path) -> list[Path]:
@@ -158,33 +137,40 @@ def require_folder(root: Path, benchmark: str) -> None:
         raise UserError(problem, file=root, remedy=f"pass the folder that holds {benchmark} in its official layout")
 
 
-def collect(
-    names: Iterable[str],
-    load_one: Callable[[str], Sequence | None],
-    *,
-    root: Path,
-    benchmark: str,
-    allow_partial: bool,
-) -> list[Sequence]:
-    """Loads every named sequence that is there; the others are an error unless `allow_partial`.
+def numbered_frames(folder: Path, rows: int, truth_file: Path) -> tuple[Path, ...]:
+    """The images of a folder, one for each of the truth's rows."""
+    images = image_files(folder)
+    if len(images) != rows:
+        raise UserError(f"has {len(images)} images, {truth_file} has {rows} rows", file=folder, remedy=RESTORE)
+    return tuple(images)
 
-    Args:
-        names: The benchmark's expected sequences.
-        load_one: Loads one, or returns None when it is not on the disk.
-        root: The benchmark's folder, for errors.
-        benchmark: The benchmark's name, for errors.
-        allow_partial: Whether absent sequences are left out; none at all is an error in any case.
-    """
-    expected = list(names)
-    loaded = {name: sequence for name in expected if (sequence := load_one(name)) is not None}
-    missing = [name for name in expected if name not in loaded]
-    if missing and (not allow_partial or not loaded):
-        raise UserError(
-            f"{listing(missing)} of {benchmark}'s {len(expected)} sequences are not there",
-            file=root,
-            remedy="complete the folder" + (", or pass --allow-partial for what is there" if loaded else ""),
-        )
-    return list(loaded.values())
+
+def unlabelled_frames(folder: Path) -> tuple[Path, ...]:
+    """The images of a folder, of a sequence whose boxes a server keeps."""
+    images = image_files(folder)
+    if not images:
+        raise UserError("has no images", file=folder, remedy=RESTORE)
+    return tuple(images)
+
+
+def first_box(file: Path) -> FloatArray:
+    """(1, 4) the only box of a sequence whose other boxes a server keeps."""
+    truth = read_boxes(file, remedy=RESTORE)
+    if len(truth) != 1:
+        raise UserError(f"has {len(truth)} rows, a test set's file has the first box alone", file=file, remedy=RESTORE)
+    return truth
+
+
+def header_size(file: Path) -> tuple[int, int]:
+    """(width, height) in pixels of a JPEG or PNG file, from its header alone."""
+    try:
+        with Image.open(file, formats=("JPEG", "PNG")) as opened:
+            width, height = opened.size
+    except Exception as error:  # many types on hostile bytes
+        raise UserError("is not a JPEG or PNG image", file=file, remedy=RESTORE) from error
+    if width * height > MAX_PIXELS:
+        raise UserError(f"is too large ({width} x {height} pixels)", file=file, remedy=RESTORE)
+    return width, height
 
 
 def listing(names: list[str], shown: int = 3) -> str:

@@ -1,10 +1,12 @@
 """GOT-10k (Huang, Zhao, Huang, TPAMI 2019): `SPLIT/list.txt`, `SPLIT/NAME/{00000001.jpg, groundtruth.txt, …}`.
 
-Only the splits with public boxes are read: `train` and `val`. The test split's boxes are on the server.
+`train` is for training, `val` for choices and, as an evaluation set, for scores on this machine. Of `test` only the
+first boxes are public; its results go to the benchmark's server.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,22 +14,26 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from distillery.data.checking import CheckReport, decode_fault
+from distillery.data.checking import CheckReport
 from distillery.errors import UserError
 from distillery.tracking.benchmarks.base import (
+    RESTORE,
     Sequence,
+    SequenceSet,
     collect,
-    image_files,
-    read_boxes,
-    read_names,
+    first_box,
+    header_size,
+    numbered_frames,
     require_folder,
+    survey,
+    unlabelled_frames,
 )
-from distillery.tracking.boxes import BoolArray, FloatArray
+from distillery.tracking.benchmarks.text_files import read_absence, read_boxes, read_flags, read_names
+from distillery.tracking.boxes import BoolArray
 
 NAME = "got10k"
 SPLITS = ("train", "val")
 MAX_COVER = 8
-_REMEDY = "restore it from the official archive"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -40,94 +46,97 @@ class GOT10kSequence(Sequence):
     """(N,) level of visibility, 0..8: 0 hidden, 1 at most 15 % visible, 2 at most 30 % … 7 below 100 %, 8 entirely."""
 
 
-def load(root: Path, split: str, *, need_frames: bool = True, allow_partial: bool = False) -> list[GOT10kSequence]:
+def load(
+    root: Path, split: str = "val", *, need_frames: bool = True, allow_partial: bool = False
+) -> list[GOT10kSequence]:
     """Reads one split.
 
     Args:
         root: The folder that holds `train` and `val`.
-        split: "train" or "val".
+        split: "val", the evaluation set, or "train" (whose image sizes are not looked up: nobody needs them).
         need_frames: Whether the images must be there.
         allow_partial: Whether absent sequences are left out.
 
     Raises:
         UserError: Naming what is absent, or the file and row that is malformed.
     """
-    folder = _split_folder(Path(root), split)
-    names = read_names(folder / "list.txt", remedy=_REMEDY)
-    one = partial(_load_one, folder, need_frames=need_frames)
-    sequences = collect(names, one, root=folder, benchmark=f"GOT-10k {split}", allow_partial=allow_partial)
+    if split not in SPLITS:
+        raise UserError(f"{split!r} is not a split of GOT-10k with public boxes", file=root, remedy="use train or val")
+    sequences = collect(_split(Path(root), split, need_frames), allow_partial=allow_partial)
     return [sequence for sequence in sequences if isinstance(sequence, GOT10kSequence)]
+
+
+def load_test(root: Path, *, need_frames: bool = True, allow_partial: bool = False) -> list[Sequence]:
+    """Reads the test split: frames and the first box of each sequence."""
+    return collect(_split(Path(root), "test", need_frames), allow_partial=allow_partial)
+
+
+def expected(root: Path) -> list[str]:
+    """Names of the sequences of the evaluation set that `root` must hold."""
+    return list(_split(Path(root), "val", False).names)
 
 
 def check(root: Path) -> CheckReport:
     """Looks at every file of both splits: absent and malformed labels, absent and undecodable images."""
     root = Path(root)
     require_folder(root, "GOT-10k")
-    counts: dict[str, int] = {"missing": 0}
-    faults: list[str] = []
+    report = CheckReport(benchmark=NAME, root=root)
     for split in SPLITS:
-        counts[f"{split}_sequences"] = counts[f"{split}_frames"] = 0
         try:
-            folder = _split_folder(root, split)
-            names = read_names(folder / "list.txt", remedy=_REMEDY)
+            survey(_split(root, split, True), report, prefix=f"{split}_")
         except UserError as error:
-            faults.append(str(error))
-            continue
-        for name in names:
-            try:
-                sequence = _load_one(folder, name, need_frames=True)
-            except UserError as error:
-                faults.append(str(error))
-                continue
-            if sequence is None:
-                counts["missing"] += 1
-                faults.append(f"{folder / name}: sequence {name} is missing; {_REMEDY}.")
-                continue
-            counts[f"{split}_sequences"] += 1
-            counts[f"{split}_frames"] += len(sequence)
-            faults += [fault for frame in sequence.frames if (fault := decode_fault(frame)) is not None]
-    return CheckReport(benchmark=NAME, root=root, counts=counts, faults=faults, notes=[])
+            report.faults.append(str(error))
+    return report
 
 
-def _split_folder(root: Path, split: str) -> Path:
-    if split not in SPLITS:
-        raise UserError(f"{split!r} is not a split of GOT-10k with public boxes", file=root, remedy="use train or val")
+def _split(root: Path, split: str, need_frames: bool) -> SequenceSet:
     require_folder(root, "GOT-10k")
-    require_folder(root / split, f"GOT-10k's {split} split")
-    return root / split
+    folder = root / split
+    require_folder(folder, f"GOT-10k's {split} split")
+    names = tuple(read_names(folder / "list.txt", remedy=RESTORE))
+    if split == "test":
+        return SequenceSet("GOT-10k test", folder, names, partial(_read_test, folder, need_frames=need_frames))
+    read = partial(_read, folder, need_frames=need_frames, sized=split == "val")
+    return SequenceSet(f"GOT-10k {split}", folder, names, read)
 
 
-def _load_one(split: Path, name: str, *, need_frames: bool) -> GOT10kSequence | None:
+def _read(split: Path, name: str, *, need_frames: bool, sized: bool) -> GOT10kSequence | None:
     folder = split / name
     if not folder.is_dir():
         return None
     file = folder / "groundtruth.txt"
-    truth = read_boxes(file, remedy=_REMEDY)
-    frames = image_files(folder) if need_frames else []
-    if need_frames and len(frames) != len(truth):
-        raise UserError(f"has {len(frames)} images, {file} has {len(truth)} rows", file=folder, remedy=_REMEDY)
-    absence = _labels(folder / "absence.label", len(truth), highest=1)
-    cover = _labels(folder / "cover.label", len(truth), highest=MAX_COVER)
+    truth = read_boxes(file, remedy=RESTORE)
     return GOT10kSequence(
         name=name,
-        frames=tuple(frames),
+        frames=numbered_frames(folder, len(truth), file) if need_frames else (),
         truth=truth,
         truth_file=file,
-        absence=absence.astype(np.bool_),
-        cover=cover.astype(np.int64),
+        image_size=_image_size(folder) if sized else None,
+        absence=read_absence(folder / "absence.label", len(truth), remedy=RESTORE),
+        cover=read_flags(folder / "cover.label", len(truth), highest=MAX_COVER, remedy=RESTORE),
     )
 
 
-def _labels(file: Path, rows: int, *, highest: int) -> FloatArray:
-    labels = read_boxes(file, columns=1, remedy=_REMEDY)[:, 0]
-    if len(labels) != rows:
-        raise UserError(f"has {len(labels)} rows, groundtruth.txt has {rows}", file=file, remedy=_REMEDY)
-    faulty = np.flatnonzero((labels < 0) | (labels > highest) | (labels != np.round(labels)))
-    if faulty.size:
-        raise UserError(
-            f"holds {labels[faulty[0]]:g}, not a whole number from 0 to {highest}",
-            file=file,
-            place=f"line {faulty[0] + 1}",
-            remedy=_REMEDY,
-        )
-    return labels
+def _read_test(split: Path, name: str, *, need_frames: bool) -> Sequence | None:
+    folder = split / name
+    if not folder.is_dir():
+        return None
+    file = folder / "groundtruth.txt"
+    return Sequence(
+        name=name,
+        frames=unlabelled_frames(folder) if need_frames else (),
+        truth=first_box(file),
+        truth_file=file,
+    )
+
+
+def _image_size(folder: Path) -> tuple[int, int] | None:
+    """Of the first image, or where the images are not there as `meta_info.ini` has it ("resolution: (1920, 1080)")."""
+    first = next((folder / name for name in ("00000001.jpg", "00000001.png") if (folder / name).is_file()), None)
+    if first is not None:
+        return header_size(first)
+    try:
+        said = re.search(r"resolution:\s*\((\d{1,5}),\s*(\d{1,5})\)", (folder / "meta_info.ini").read_text("utf-8"))
+    except (OSError, UnicodeDecodeError):
+        return None
+    return (int(said[1]), int(said[2])) if said else None

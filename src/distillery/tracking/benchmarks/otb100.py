@@ -1,7 +1,8 @@
 """OTB-100 (Wu, Lim, Yang, TPAMI 2015): `NAME/img/0001.jpg …`, `NAME/groundtruth_rect.txt`, boxes x,y,w,h from 1.
 
 A folder with a `sequences.txt` holds another set in the same layout (the embedded benchmark): that file names the
-expected sequences then, and all their images are scored.
+expected sequences then, and all their images are scored. A folder with the annotation collection of pysot or DaSiamRPN
+(`OTB2015.json`, `OTB100.json`) can be scored without the sequences' own files.
 """
 
 from __future__ import annotations
@@ -9,22 +10,25 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from distillery.data.checking import CheckReport, decode_fault
+from distillery.data.checking import CheckReport
 from distillery.errors import UserError
+from distillery.tracking.benchmarks.annotations import Annotations, find_annotations, number_rows, read_annotations
 from distillery.tracking.benchmarks.base import (
+    RESTORE,
     Sequence,
+    SequenceSet,
     collect,
     image_files,
-    read_boxes,
-    read_names,
     require_folder,
+    survey,
 )
 from distillery.tracking.benchmarks.otb100_table import ATTRIBUTES, SEQUENCES, Entry
+from distillery.tracking.benchmarks.text_files import read_attributes, read_boxes, read_names
 from distillery.tracking.boxes import FloatArray
 from distillery.tracking.naming import plain
 
 NAME = "otb100"
-_REMEDY = "restore it from the official archive"
+COLLECTIONS = ("OTB2015.json", "OTB100.json")
 _ONLY_TARGET = frozenset({"Human4-2"})
 """OTB-100 has no other target in these folders, so their plain names and files can only mean this one."""
 
@@ -46,70 +50,78 @@ def load(root: Path, *, need_frames: bool = True, allow_partial: bool = False) -
     Raises:
         UserError: Naming what is absent, or the file and row that is malformed.
     """
-    root = Path(root)
-    require_folder(root, "OTB-100")
-    names = expected(root)
-    one = partial(_load_one, root, need_frames=need_frames)
-    return collect(names, one, root=root, benchmark="OTB-100", allow_partial=allow_partial)
+    return collect(_set(Path(root), need_frames), allow_partial=allow_partial)
 
 
 def expected(root: Path) -> list[str]:
     """Names of the sequences that `root` must hold: those of its `sequences.txt`, else the official 100."""
-    own = root / "sequences.txt"
-    return read_names(own, remedy=_REMEDY) if own.exists() else list(SEQUENCES)
+    return list(_names(Path(root)))
 
 
 def check(root: Path) -> CheckReport:
     """Looks at every file: absent and malformed ground truth, absent, surplus and undecodable images."""
-    root = Path(root)
+    report = CheckReport(benchmark=NAME, root=Path(root))
+    good = survey(_set(Path(root), True), report)
+    if unlabelled := sum(not sequence.attributes for sequence in good):
+        report.notes.append(f"{unlabelled} sequences have no attributes (no anno/att/NAME.txt)")
+    return report
+
+
+def _set(root: Path, need_frames: bool) -> SequenceSet:
     require_folder(root, "OTB-100")
-    faults: list[str] = []
-    counts = {"expected": 0, "sequences": 0, "frames": 0, "missing": 0}
-    unlabelled = 0
-    names = expected(root)
-    counts["expected"] = len(names)
-    for name in names:
-        try:
-            sequence = _load_one(root, name, need_frames=True)
-        except UserError as error:
-            faults.append(str(error))
-            continue
-        if sequence is None:
-            counts["missing"] += 1
-            faults.append(f"{root / name}: sequence {name} is missing; {_REMEDY}.")
-            continue
-        counts["sequences"] += 1
-        counts["frames"] += len(sequence)
-        unlabelled += not sequence.attributes
-        faults += [fault for frame in sequence.frames if (fault := decode_fault(frame)) is not None]
-    notes = [f"{unlabelled} sequences have no attributes (no anno/att/NAME.txt)"] if unlabelled else []
-    return CheckReport(benchmark=NAME, root=root, counts=counts, faults=faults, notes=notes)
+    names = _names(root)
+    collection = find_annotations(root, COLLECTIONS)
+    if (root / "sequences.txt").exists():
+        return SequenceSet("OTB-100", root, names, partial(_read_own, root, need_frames=need_frames))
+    annotations = read_annotations(collection, plain) if collection else {}
+    read = partial(_read_official, root, collection, annotations, need_frames=need_frames)
+    return SequenceSet("OTB-100", root, names, read)
 
 
-def _load_one(root: Path, name: str, *, need_frames: bool) -> Sequence | None:
-    official = None if (root / "sequences.txt").exists() else SEQUENCES[name]
-    found = _truth_file(root, name, official)
-    if found is None:
+def _names(root: Path) -> tuple[str, ...]:
+    own = root / "sequences.txt"
+    return tuple(read_names(own, remedy=RESTORE)) if own.exists() else tuple(SEQUENCES)
+
+
+def _read_own(root: Path, name: str, *, need_frames: bool) -> Sequence | None:
+    file = root / name / "groundtruth_rect.txt"
+    if not file.is_file():
         return None
-    truth = read_boxes(found, remedy=_REMEDY)
-    omitted = official.omitted if official else 0
-    if official:
-        truth = _scored_rows(truth, official, found)
-    frames = tuple(_frames(_image_folder(root, found, official), truth, official, found)) if need_frames else ()
+    truth = read_boxes(file, remedy=RESTORE)
+    frames = tuple(_frames(root / name / "img", truth, None, file)) if need_frames else ()
+    return Sequence(name=name, frames=frames, truth=truth, truth_file=file, attributes=_attributes(root, name))
+
+
+def _read_official(
+    root: Path, collection: Path | None, annotations: Annotations, name: str, *, need_frames: bool
+) -> Sequence | None:
+    official = SEQUENCES[name]
+    file = _truth_file(root, official)
+    if file is not None:
+        truth = read_boxes(file, remedy=RESTORE)
+    elif collection is not None and plain(name) in annotations:
+        file = collection
+        truth = number_rows(annotations[plain(name)], "gt_rect", columns=(4,), file=file, name=name)
+    else:
+        return None
+    truth = _scored_rows(truth, official, file)
+    folder = _image_folder(root, file.parent if file != collection else root / official.name, official)
+    if need_frames and file == collection and not folder.is_dir():
+        return None
     return Sequence(
         name=name,
-        frames=frames,
+        frames=tuple(_frames(folder, truth, official, file)) if need_frames else (),
         truth=truth,
-        truth_file=found,
-        attributes=_attributes(root, name, official),
-        aliases=(official.folder,) if official and name in _ONLY_TARGET else (),
-        omitted=omitted,
+        truth_file=file,
+        attributes=_attributes(root, name),
+        aliases=(official.folder,) if name in _ONLY_TARGET else (),
+        omitted=official.omitted,
     )
 
 
-def _truth_file(root: Path, name: str, official: Entry | None) -> Path | None:
-    if official is None or official.target is None:
-        candidates = [root / name / "groundtruth_rect.txt"]
+def _truth_file(root: Path, official: Entry) -> Path | None:
+    if official.target is None:
+        candidates = [root / official.name / "groundtruth_rect.txt"]
     else:
         own = f"groundtruth_rect.{official.target}.txt"
         split = [root / f"{official.folder}{mark}{official.target}" for mark in "-._"]
@@ -125,16 +137,14 @@ def _scored_rows(truth: FloatArray, official: Entry, file: Path) -> FloatArray:
         return truth[official.omitted :]
     if len(truth) != official.rows:
         raise UserError(
-            f"has {len(truth)} rows, the sequence {official.name} has {official.rows} frames", file=file, remedy=_REMEDY
+            f"has {len(truth)} rows, the sequence {official.name} has {official.rows} frames", file=file, remedy=RESTORE
         )
     return truth
 
 
-def _image_folder(root: Path, truth_file: Path, official: Entry | None) -> Path:
-    beside = truth_file.parent / "img"
-    if official and not beside.is_dir() and (root / official.folder / "img").is_dir():
-        return root / official.folder / "img"
-    return beside
+def _image_folder(root: Path, truth_folder: Path, official: Entry) -> Path:
+    beside, shared = truth_folder / "img", root / official.folder / "img"
+    return shared if shared.is_dir() and not beside.is_dir() else beside
 
 
 def _frames(folder: Path, truth: FloatArray, official: Entry | None, truth_file: Path) -> list[Path]:
@@ -146,17 +156,15 @@ def _frames(folder: Path, truth: FloatArray, official: Entry | None, truth_file:
         if all(stem in by_stem for stem in wanted):
             return [by_stem[stem] for stem in wanted]
     if len(images) != len(truth):
-        raise UserError(f"has {len(images)} images, {truth_file} has {len(truth)} rows", file=folder, remedy=_REMEDY)
+        raise UserError(f"has {len(images)} images, {truth_file} has {len(truth)} rows", file=folder, remedy=RESTORE)
     return images
 
 
-def _attributes(root: Path, name: str, official: Entry | None) -> frozenset[str]:
+def _attributes(root: Path, name: str) -> frozenset[str]:
     folder = root / "anno" / "att"
     if folder.is_dir():
         by_name = {plain(file.stem): file for file in folder.glob("*.txt")}
         if (file := by_name.get(plain(name))) is not None:
-            flags = read_boxes(file, columns=len(ATTRIBUTES), remedy=_REMEDY)
-            if len(flags) != 1 or not set(flags[0]) <= {0.0, 1.0}:
-                raise UserError(f"must hold one row of {len(ATTRIBUTES)} flags 0 or 1", file=file, remedy=_REMEDY)
-            return frozenset(short for short, flag in zip(ATTRIBUTES, flags[0], strict=True) if flag)
-    return official.attributes if official else frozenset()
+            return read_attributes(file, tuple(ATTRIBUTES), remedy=RESTORE)
+    own = (root / "sequences.txt").exists()
+    return frozenset() if own else SEQUENCES[name].attributes

@@ -6,14 +6,12 @@ invalid results. Each is a row of `VARIANTS`; on OTB-100 they differ by at most 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from distillery.errors import UserError
 from distillery.tracking.boxes import BoolArray, FloatArray, iou, xywh_to_centre
 
 PRECISION_PX = 20
@@ -21,6 +19,8 @@ SUCCESS_50 = 10
 """Index of the overlap threshold 0.5."""
 NORMALIZED_20 = 20
 """Index of the normalised distance 0.20."""
+
+_NOWHERE = (1e12, 1e12, 0.0, 0.0)
 
 SUCCESS_THRESHOLDS: FloatArray = np.linspace(0, 1, 21)
 PRECISION_THRESHOLDS: FloatArray = np.arange(51.0)
@@ -45,6 +45,15 @@ class Variant:
     """The same for the normalised distance."""
     repeat_invalid: bool = False
     """A result row with NaN or an empty box takes the row before it."""
+    repeat_zero: bool = False
+    """A result row whose width or height is zero takes the row before it."""
+    absent_fails: bool = False
+    """Frames without the target fail at every threshold. Toolkits that remove such frames but divide by the length
+    of the whole sequence do just that."""
+    smallest_side: float = 1e-16
+    """Sides of the true box count as at least so many pixels where a distance is divided by them."""
+    divides_centres: bool = True
+    """Centres are divided before they are subtracted, which rounds otherwise: a distance upon a threshold may fail."""
     drop_zero: bool = False
     """Sequences whose curve is zero throughout are left out of that curve's mean."""
     normalized_mean: bool = False
@@ -53,7 +62,9 @@ class Variant:
 
 _BOX = (0, 1, 2, 3)
 VARIANTS: dict[str, Variant] = {
-    "got10k": Variant("got-10k/toolkit", first_from_truth=True, normalized_mean=True),
+    "got10k": Variant(
+        "got-10k/toolkit", first_from_truth=True, normalized_mean=True, smallest_side=1.0, divides_centres=False
+    ),
     "pysot": Variant("STVIR/pysot", overlap_needs=(2, 3), centre_needs="centre"),
     "pysot_toolkit": Variant("StrangerZhang/pysot-toolkit", overlap_needs=_BOX, centre_needs="centre"),
     "dasiam": Variant("foolwood/DaSiamRPN eval_otb"),
@@ -63,6 +74,7 @@ VARIANTS: dict[str, Variant] = {
         overlap_needs=_BOX,
         centre_needs="box",
         invalid_distance=np.inf,
+        repeat_zero=True,
     ),
     "matlab": Variant(
         "tracker_benchmark v1.0 (calcSeqErrRobust.m, plotDrawSave.m)",
@@ -88,37 +100,33 @@ class Curves:
     """(51,) centre distance in units of the true width and height <= 0, 0.01 … 0.5."""
 
 
-def variant(name: str) -> Variant:
-    """The named variant; an unknown name is a `UserError` with the nearest valid one."""
-    if name in VARIANTS:
-        return VARIANTS[name]
-    near = difflib.get_close_matches(name, VARIANTS, n=1, cutoff=0.0)[0]
-    raise UserError(
-        f"unknown OPE protocol {name!r}", remedy=f"did you mean `{near}` (there are {', '.join(sorted(VARIANTS))})"
-    )
-
-
-def evaluate(boxes: FloatArray, truth: FloatArray, how: Variant) -> Curves:
+def evaluate(boxes: FloatArray, truth: FloatArray, how: Variant, absent: BoolArray | None = None) -> Curves:
     """Scores one sequence.
 
     Args:
         boxes: (N, 4) predicted left, top, width, height; NaN only where `how.repeat_invalid`.
         truth: (N, 4) ground truth in the same numbering.
         how: The toolkit's definition.
+        absent: (N,) frames without the target, where the benchmark knows them.
     """
     boxes = _prepared(boxes, truth, how)
     overlap = iou(boxes, truth)
     overlap[~_positive(truth, how.overlap_needs)] = -1.0
     centre = xywh_to_centre(truth)
-    offset = xywh_to_centre(boxes)[:, :2] - centre[:, :2]
+    found = xywh_to_centre(boxes)
+    offset = found[:, :2] - centre[:, :2]
     distance = np.sqrt((offset**2).sum(axis=1))
-    # An empty true box has no size to divide by: at least one pixel (got10k's `normalized_center_error`).
-    relative = np.sqrt(((offset / np.maximum(truth[:, 2:], 1.0)) ** 2).sum(axis=1))
+    sides = np.maximum(truth[:, 2:], how.smallest_side)
+    scaled = found[:, :2] / sides - centre[:, :2] / sides if how.divides_centres else offset / sides
+    relative = np.sqrt((scaled**2).sum(axis=1))
     valid = _positive(truth, _BOX) if how.centre_needs == "box" else np.ones(len(truth), dtype=np.bool_)
     if how.centre_needs == "centre":
         valid = _positive(centre, (0, 1))
     distance[~valid] = how.invalid_distance
     relative[~valid] = how.invalid_normalized
+    if how.absent_fails and absent is not None:
+        overlap[absent] = -1.0
+        distance[absent] = relative[absent] = np.inf
     return Curves(
         success=_share_above(overlap, SUCCESS_THRESHOLDS),
         precision=_share_at_most(distance, PRECISION_THRESHOLDS),
@@ -150,12 +158,16 @@ def _prepared(boxes: FloatArray, truth: FloatArray, how: Variant) -> FloatArray:
     boxes = np.array(boxes, dtype=np.float64)
     if boxes.shape != truth.shape:
         raise ValueError(f"{boxes.shape} boxes cannot be scored against {truth.shape} boxes")
+    if how.repeat_invalid or how.repeat_zero:
+        sides = boxes[:, 2:]
+        valid = (sides != 0).all(axis=1)
+        if how.repeat_invalid:
+            valid &= np.isfinite(boxes).all(axis=1) & (sides > 0).all(axis=1)
+        if not np.isfinite(boxes[0]).all():  # nothing stands before it: those that repeat it fail
+            boxes[0] = _NOWHERE
+        boxes = boxes[np.maximum.accumulate(np.where(valid, np.arange(len(boxes)), 0))]
     if how.first_from_truth:
         boxes[0] = truth[0]
-    if how.repeat_invalid:
-        valid = np.isfinite(boxes).all(axis=1) & (boxes[:, 2] > 0) & (boxes[:, 3] > 0)
-        valid[0] = True
-        boxes = boxes[np.maximum.accumulate(np.where(valid, np.arange(len(boxes)), 0))]
     return boxes
 
 

@@ -1,4 +1,4 @@
-"""Box text files as they exist, and as they should not."""
+"""Text files of boxes, flags and names as they exist, and as they should not."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from distillery.errors import UserError
-from distillery.tracking.benchmarks.base import image_files, read_boxes, read_names
+from distillery.tracking.benchmarks.base import image_files
+from distillery.tracking.benchmarks.text_files import read_attributes, read_boxes, read_flags, read_names
 
 WANTED = [[1.0, 2.0, 3.0, 4.5], [5.0, -6.0, 7.0, 80.0]]
 
@@ -63,6 +64,63 @@ def test_a_faulty_file_is_named_with_its_line_and_a_remedy(tmp_path: Path, data:
     assert str(file) in str(caught.value)
     assert words in str(caught.value)
     assert str(caught.value).endswith("restore it.")
+
+
+def test_the_first_row_decides_between_widths(tmp_path: Path) -> None:
+    file = tmp_path / "groundtruth.txt"
+    file.write_text("1,2,3,4\n5,6,7,8\n")
+    assert read_boxes(file, columns=(8, 4)).shape == (2, 4)
+    file.write_text("1,2,3,4,5,6,7,8\n")
+    assert read_boxes(file, columns=(8, 4)).shape == (1, 8)
+    file.write_text("1,2,3,4\n1,2,3,4,5,6,7,8\n")
+    with pytest.raises(UserError, match="line 2: has 8 values, 4 are expected"):
+        read_boxes(file, columns=(8, 4))
+    file.write_text("1,2,3\n")
+    with pytest.raises(UserError, match="line 1: has 3 values, 8 or 4 are expected"):
+        read_boxes(file, columns=(8, 4))
+
+
+@pytest.mark.parametrize("text", ["0\n1\n1\n0\n", "0,1,1,0", "0 1 1 0\r\n", "0\t1\t1\t0\n"])
+def test_flags_stand_on_one_line_or_on_many(tmp_path: Path, text: str) -> None:
+    (tmp_path / "full_occlusion.txt").write_text(text)
+    assert read_flags(tmp_path / "full_occlusion.txt", 4, remedy="restore it").tolist() == [0, 1, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("0\n1\n1\n", "has 3 values, the sequence has 4 annotated frames"),
+        ("0,1,1,0,0\n", "has 5 values, the sequence has 4"),
+        ("0\n1\n2\n0\n", "line 3: holds 2, not a whole number from 0 to 1"),
+        ("0,1,0.5,0\n", "value 3: holds 0.5"),
+        ("0,-1,0,0\n", "value 2: holds -1"),
+        ("0,1\n1,0\n", "line 1: has 2 values, 1 are expected"),
+        ("0,yes,0,0\n", "holds 'yes', not a number"),
+        ("", "is empty"),
+    ],
+)
+def test_faulty_flags_are_named(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "occlusion.tag").write_text(text)
+    with pytest.raises(UserError, match="occlusion") as caught:
+        read_flags(tmp_path / "occlusion.tag", 4, remedy="restore it")
+    assert words in str(caught.value)
+
+
+def test_flags_may_end_early_where_that_is_the_form(tmp_path: Path) -> None:
+    (tmp_path / "occlusion.tag").write_text("1\n1\n")
+    assert read_flags(tmp_path / "occlusion.tag", 4, remedy="", pad=True).tolist() == [1, 1, 0, 0]
+
+
+def test_attribute_flags(tmp_path: Path) -> None:
+    file = tmp_path / "Car1.txt"
+    file.write_text("1,0,1\n")
+    assert read_attributes(file, ("SV", "OCC", "MB"), remedy="") == {"SV", "MB"}
+    file.write_text("1,1\n")
+    assert read_attributes(file, ("SV", "OCC", "MB"), needed=2, remedy="") == {"SV", "OCC"}
+    for text in ("1,0\n", "1,0,2\n", "1,0,1\n1,0,1\n"):
+        file.write_text(text)
+        with pytest.raises(UserError, match="Car1"):
+            read_attributes(file, ("SV", "OCC", "MB"), remedy="restore it")
 
 
 def test_nan_is_a_value_only_where_the_protocol_says_so(tmp_path: Path) -> None:

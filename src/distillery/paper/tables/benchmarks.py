@@ -1,0 +1,107 @@
+"""Every measure of every method on every benchmark, the published value beside ours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from distillery.config.paper_job import Part
+from distillery.paper.display import (
+    INTERVAL,
+    PUBLISHED,
+    Body,
+    Column,
+    Row,
+    absent,
+    column,
+    interval,
+    ratio,
+    text,
+    whole,
+)
+from distillery.paper.measures import NONE, PERSON_SEARCH, TRACKING, Measure, benchmark_label, measure_of
+from distillery.paper.published import published_values
+from distillery.paper.tables.table import Inputs, Table, estimated, head, size_ratios
+
+
+def _rows(part: Part, inputs: Inputs, measures: tuple[Measure, ...]) -> list[Row]:
+    rows: list[Row] = []
+    results, ratios = inputs.results, size_ratios(part, inputs)
+    for benchmark in results.benchmarks(part):
+        for variant in results.variants(part, benchmark):
+            mine = results.of(benchmark, variant.key)
+            published = published_values(benchmark, variant.key)
+            row = head(variant, benchmark)
+            row["protocol"] = " / ".join(sorted({result.protocol for result in mine}))
+            row |= {"seeds": len(mine), "size_ratio": ratios.get(variant.key)}
+            for measure in measures:
+                row |= estimated(measure.key, results.estimate(benchmark, variant.key, measure.key))
+                row[f"{measure.key}_published"] = published.values.get(measure.key) if published else None
+            row["published_name"] = published.name if published else None
+            row["published_mark"] = published.mark if published else None
+            row["published_source"] = published.source if published else None
+            rows.append(row)
+    return rows
+
+
+def _bodies(frame: pd.DataFrame, measures: tuple[Measure, ...]) -> list[Body]:
+    several = frame["benchmark"].nunique() > 1
+    return [
+        Body(
+            _columns(mine, str(benchmark), measures), f"{benchmark_label(str(benchmark))}, {_protocol(mine)}" * several
+        )
+        for benchmark, mine in frame.groupby("benchmark", sort=False)
+    ]
+
+
+def _protocol(frame: pd.DataFrame) -> str:
+    return f"protocol {' and '.join(dict.fromkeys(frame['protocol']))}"
+
+
+def _columns(frame: pd.DataFrame, benchmark: str, measures: tuple[Measure, ...]) -> tuple[Column, ...]:
+    columns = [text(frame, "Method", "label"), whole(frame, "Seeds", "seeds")]
+    for key in (measure.key for measure in measures):
+        measure = measure_of(benchmark, key)
+        if frame[key].notna().any():
+            columns.append(column(frame, measure.label, lambda row, m=measure: _measured(row, m)))  # type: ignore[misc]
+        if frame[f"{key}_published"].notna().any():
+            columns.append(column(frame, f"{measure.label} publ.", lambda row, m=measure: _published(row, m)))  # type: ignore[misc]
+    if frame["published_mark"].notna().any():
+        columns.append(text(frame, "Evidence", "published_mark"))
+    if frame["size_ratio"].notna().any():
+        columns.append(ratio(frame, "Smaller by", "size_ratio"))
+    return tuple(columns)
+
+
+def _measured(row: Any, measure: Measure) -> str:
+    # Detection on given boxes is not an achievement: 1 by construction.
+    if row["true_boxes"] and measure.key in ("ap", "recall"):
+        return NONE
+    return interval(measure, row, measure.key)
+
+
+def _published(row: Any, measure: Measure) -> str:
+    value = row[f"{measure.key}_published"]
+    if absent(value):
+        return NONE
+    # The evidence column holds every mark; this one must never be read without it.
+    suffix = " (unverified)" if row["published_mark"] == "unverified" else ""
+    return measure.text(float(value)) + suffix
+
+
+TRACKERS = Table(
+    title="Trackers by benchmark",
+    caption=f"Every measure of each benchmark's protocol. {INTERVAL} “Smaller by” is the size of the teacher over the "
+    f"size of the row; R and the number of lost targets are better when lower. {PUBLISHED}",
+    rows=lambda inputs: _rows(inputs.job.tracking, inputs, TRACKING),
+    bodies=lambda frame: _bodies(frame, TRACKING),
+)
+SEARCHERS = Table(
+    title="Person search and detection",
+    caption=f"Search mAP and top-k accuracy, detection AP and recall, in percent. {INTERVAL} Rows on true boxes are "
+    "given every annotated box and so measure re-identification alone; “smaller by” compares with the largest network. "
+    f"{PUBLISHED}",
+    rows=lambda inputs: _rows(inputs.job.person_search, inputs, PERSON_SEARCH),
+    bodies=lambda frame: _bodies(frame, PERSON_SEARCH),
+)

@@ -1,0 +1,70 @@
+"""Size and speed of every network, and ratios to the one it is compared with."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from distillery.paper.display import PUBLISHED, Body, Row, number, ratio, text, whole
+from distillery.paper.published import published_values
+from distillery.paper.tables.table import Inputs, Table, size_ratios
+
+
+def _rows(inputs: Inputs) -> list[Row]:
+    rows: list[Row] = []
+    profile = inputs.compute
+    for paper, part in inputs.job.parts.items():
+        ratios = size_ratios(part, inputs)
+        for variant in (variant for variant in part.variants if variant.key in profile.networks):
+            cost, base = profile.networks[variant.key], profile.networks.get(variant.compared_with or "")
+            published = published_values(None, variant.key)
+            faster = base and base.milliseconds and cost.milliseconds
+            rows.append(
+                {
+                    "paper": paper,
+                    "model": variant.model,
+                    "variant": variant.variant,
+                    "label": variant.label,
+                    "compared_with": variant.compared_with,
+                    **cost.model_dump(),
+                    "machine": profile.place,
+                    "convention": profile.convention,
+                    "size_ratio": ratios.get(variant.key),
+                    "speedup": base.milliseconds / cost.milliseconds if faster else None,  # type: ignore[operator, union-attr]
+                    "bytes_published": published.values.get("bytes") if published else None,
+                    "size_ratio_published": published.values.get("ratio") if published else None,
+                    "published_name": published.name if published else None,
+                    "published_mark": published.mark if published else None,
+                    "published_source": published.source if published else None,
+                }
+            )
+    return rows
+
+
+def _bodies(frame: pd.DataFrame) -> list[Body]:
+    columns = [
+        text(frame, "Network", "label"),
+        text(frame, "One step", "step"),
+        whole(frame, "Parameters", "parameters"),
+        number(frame, "Size, kB", "bytes", 1, 1e3),
+        ratio(frame, "Smaller by", "size_ratio"),
+        number(frame, "MMACs", "macs", 1, 1e6),
+        number(frame, "ms", "milliseconds", 2),
+        number(frame, "FPS", "fps", 0),
+        ratio(frame, "Faster by", "speedup"),
+    ]
+    if frame["size_ratio_published"].notna().any():
+        columns.append(ratio(frame, "Smaller by, publ.", "size_ratio_published"))
+        columns.append(text(frame, "Evidence", "published_mark"))
+    return [Body(tuple(columns))]
+
+
+TABLE = Table(
+    title="Compression and speed",
+    caption="Size counts learnt parameters as 32-bit floats, kB = 1000 bytes; MMACs are millions of multiply-"
+    "accumulate operations of one step at batch size 1, ms its median time, FPS steps a second. Ratios compare with "
+    "the teacher (trackers, re-identification) or with the largest network trained in the same way (person search). "
+    f"{PUBLISHED}",
+    rows=_rows,
+    bodies=_bodies,
+    measured=lambda frame: f"Measured on {frame['machine'].iloc[0]}: {frame['convention'].iloc[0]}.",
+)

@@ -1,0 +1,163 @@
+"""Differences of equal seeds, and what their intervals say of the claims."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from distillery.config.paper_job import FAMILY_LABELS, Comparison, PaperJob, Part
+from distillery.paper.display import Body, Column, Row, column, interval, text
+from distillery.paper.measures import (
+    EQUIVALENCE,
+    MINUS,
+    NONE,
+    Measure,
+    benchmark_label,
+    first_measure,
+    headline,
+    measure_of,
+)
+from distillery.paper.records import Results
+from distillery.paper.statistics import Estimate, paired_difference
+from distillery.paper.tables.table import Inputs, Table
+
+NOT_TESTED = "one seed"
+
+
+def verdict(question: str, difference: Estimate, measure: Measure, margin: float | None = None) -> str:
+    """What an interval of a paired difference says; it never says more than its interval.
+
+    `gain`: shown (the interval is on the better side of 0), contradicted (on the worse side), open (holds 0).
+    `gap`: equivalent (the whole interval lies within the margin, where one is declared), else better, worse or open.
+    `effect`: better, worse or open. Open is no proof of equality.
+
+    Args:
+        question: Of the comparison.
+        difference: With its interval.
+        measure: Which side is the better one.
+        margin: Declared equivalence margin as a difference of the measure, None where there is none.
+    """
+    if difference.low is None or difference.high is None:
+        return NOT_TESTED
+    if question == "gap" and margin is not None and -margin <= difference.low and difference.high <= margin:
+        return "equivalent"
+    if not difference.excludes_zero:
+        return "open"
+    better = (difference.mean < 0) if measure.lower_is_better else (difference.mean > 0)
+    if question == "gain":
+        return "shown" if better else "contradicted"
+    return "better" if better else "worse"
+
+
+def _rows(inputs: Inputs) -> list[Row]:
+    job, results = inputs.job, inputs.results
+    return [
+        row
+        for paper, part in job.parts.items()
+        for benchmark in results.benchmarks(part)
+        for comparison in part.comparisons
+        for row in _compared(job, paper, part, benchmark, comparison, results)
+    ]
+
+
+def _compared(
+    job: PaperJob, paper: str, part: Part, benchmark: str, comparison: Comparison, results: Results
+) -> Iterator[Row]:
+    labels = {variant.key: variant.label for variant in part.variants}
+    for key in headline(benchmark):
+        difference = paired_difference(
+            results.values(benchmark, comparison.minuend, key), results.values(benchmark, comparison.subtrahend, key)
+        )
+        if difference is None:
+            continue
+        margin = job.margin if key == EQUIVALENCE and paper == "tracking" else None
+        yield {
+            "paper": paper,
+            "family": comparison.minuend.partition("/")[0],
+            "benchmark": benchmark,
+            "statement": comparison.statement,
+            "question": comparison.question,
+            "minuend": comparison.minuend,
+            "minuend_label": labels.get(comparison.minuend, comparison.minuend),
+            "subtrahend": comparison.subtrahend,
+            "subtrahend_label": labels.get(comparison.subtrahend, comparison.subtrahend),
+            "measure": key,
+            "difference": difference.mean,
+            "difference_low": difference.low,
+            "difference_high": difference.high,
+            "seeds": difference.seeds,
+            "margin": margin if comparison.question == "gap" else None,
+            "verdict": verdict(comparison.question, difference, measure_of(benchmark, key), margin),
+        }
+
+
+def printed(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows that are printed and told: of a paper with several benchmarks, each one's first measure."""
+    several = frame.groupby("paper")["benchmark"].transform("nunique") > 1
+    first = frame["measure"] == frame["benchmark"].map(lambda name: first_measure(name).key)
+    return frame[~several | first]
+
+
+def difference_text(row: Any) -> str:
+    """ "+0.026 ± 0.010" of a row."""
+    return interval(measure_of(row["benchmark"], row["measure"]), row, "difference", sign=True)
+
+
+def _bodies(frame: pd.DataFrame) -> list[Body]:
+    """A block for each family and each paper; comparisons in rows, benchmarks and measures in columns."""
+    chosen = printed(frame)
+    several = chosen["paper"].nunique() > 1 or chosen["family"].nunique() > 1
+    return [
+        Body(_columns(mine, f"{FAMILY_LABELS.get(str(family), '')} " * several), _heading(str(family)) * several)
+        for (_, family), mine in chosen.groupby(["paper", "family"], sort=False)
+    ]
+
+
+def _heading(family: str) -> str:
+    return FAMILY_LABELS.get(family, "Person search")
+
+
+def _columns(frame: pd.DataFrame, known: str) -> tuple[Column, ...]:
+    """The columns of a block; `known` is what its heading says of every label."""
+    pairs = frame.drop_duplicates(["minuend", "subtrahend"])
+    cells = {
+        (row["minuend"], row["subtrahend"], row["benchmark"], row["measure"]): row for row in frame.to_dict("records")
+    }
+
+    def label(row: Any) -> str:
+        names = (row[f"{side}_label"].removeprefix(known) for side in ("minuend", "subtrahend"))
+        return f" {MINUS} ".join(names)
+
+    columns = [column(pairs, "Difference", label, "l")]
+    if pairs["question"].nunique() > 1:
+        columns.append(text(pairs, "Question", "question"))
+
+    def cell(row: Any, benchmark: str, key: str) -> str:
+        found = cells.get((row["minuend"], row["subtrahend"], benchmark, key))
+        return NONE if found is None else f"{difference_text(found)} ({found['verdict']})"
+
+    for benchmark, key in frame[["benchmark", "measure"]].drop_duplicates().itertuples(index=False):
+        columns.append(
+            column(
+                pairs,
+                measure_of(benchmark, key).label,
+                lambda row, b=benchmark, k=key: cell(row, b, k),  # type: ignore[misc]
+                group=benchmark_label(benchmark),
+            )
+        )
+    return tuple(columns)
+
+
+TABLE = Table(
+    title="Paired differences",
+    caption="Differences of equal seeds, which share data order and initialisation: mean ± half the 95 % interval of "
+    "the paired differences (Student's t). A gain is “shown” only where its interval lies on the better side of 0, "
+    "“contradicted” where it lies on the worse. A gap is “equivalent” only where its whole interval lies within the "
+    "margin that was declared before any run (an AUC of 0.02; other measures have none); “open” proves nothing, "
+    "equality neither. Of a paper with several benchmarks the first measure of each is printed, the others are in the "
+    "CSV. Intervals are not corrected for the number of comparisons.",
+    rows=_rows,
+    bodies=_bodies,
+)

@@ -1,0 +1,165 @@
+"""The benchmark scripts run, measure what they say and stop where networks differ (at toy sizes, without the peers)."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+FOLDER = Path(__file__).parents[1] / "benchmarks"
+SCRIPTS = sorted(path.name for path in FOLDER.glob("*.py"))
+
+
+@pytest.fixture(autouse=True)
+def from_the_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Scripts import their neighbours; they set the number of threads and pick kernels by trial."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", False)
+    threads, vision = torch.get_num_threads(), cv2.getNumThreads()
+    yield
+    torch.set_num_threads(threads)
+    cv2.setNumThreads(vision)
+    torch.set_deterministic_debug_mode("default")
+
+
+def run(script: str, *words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", [str(FOLDER / script), *words])
+    runpy.run_path(str(FOLDER / script), run_name="__main__")
+
+
+def rows(text: str) -> list[list[str]]:
+    """Cells of every table's body."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_compiles_and_says_how_to_run_it(script: str) -> None:
+    text = (FOLDER / script).read_text()
+    compile(text, script, "exec")
+    if script != "harness.py":
+        assert f"python benchmarks/{script}" in text
+        assert script in (FOLDER / "README.md").read_text()
+
+
+def test_dim_speed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    run("dim_speed.py", "--width", "0.06", "--frames", "2", "--rounds", "1", monkeypatch=monkeypatch)
+    found = rows(capsys.readouterr().out)
+    assert [line[:2] for line in found[2:]] == [
+        [family, name] for family in ("SiamFC", "SiamRPN (BIG)") for name in ("teacher", "dim")
+    ]
+    assert found[2][5] == "1.00"
+    assert float(found[3][5]) > 0
+
+
+def test_joint_students(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    run("joint_students.py", "--width", "0.06", "--rounds", "1", monkeypatch=monkeypatch)
+    text = capsys.readouterr().out
+    assert [line[0] for line in rows(text)[2:]] == ["dim alone", "intelligent alone", "both in one job, sharing"]
+    assert "of the time of two separate jobs" in text
+
+
+def test_gpu_on_a_cpu(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--device", "cpu", "--width", "0.06", "--rounds", "1", "--mode", "eager"]
+    run("gpu.py", *words, monkeypatch=monkeypatch)
+    assert len(rows(capsys.readouterr().out)) == 2 + 2 * 2 * 2
+    if not torch.cuda.is_available():
+        with pytest.raises(SystemExit, match="torch finds no GPU"):
+            run("gpu.py", monkeypatch=monkeypatch)
+
+
+def test_pairs_of_both_families(tmp_path: Path) -> None:
+    import training_pairs
+
+    from distillery.config.pairs import Pairs
+    from distillery.config.siamfc import SiamFCGeometry
+    from distillery.tracking import pairs as sampling
+
+    room = sampling.CACHE_BYTES
+    try:
+        clips = [training_pairs.write_clip(tmp_path / str(index), 160, 120, index) for index in range(2)]
+        calls = training_pairs.candidates(clips, Pairs(epoch=100), SiamFCGeometry(), 3)
+        new, kept = (call() for call in calls.values())
+        assert torch.equal(new.search, kept.search)
+        training_pairs.write_crops(clips, tmp_path / "crops")
+    finally:
+        sampling.CACHE_BYTES = room
+    made = cv2.imread(str(next((tmp_path / "crops" / "0").glob("000003.00.x.jpg"))))
+    assert made.shape == (511, 511, 3)
+
+
+class TestHarness:
+    def test_candidates_take_turns(self) -> None:
+        import harness
+
+        order: list[str] = []
+        calls = {name: (lambda name=name: order.append(name)) for name in "ab"}
+        seconds = harness.interleaved(calls, 2, warm=1)
+        assert order == list("ababab")
+        assert {name: len(taken) for name, taken in seconds.items()} == {"a": 2, "b": 2}
+
+    def test_the_ratio_is_taken_within_a_turn(self) -> None:
+        import harness
+
+        assert harness.ratio([2.0, 20.0, 3.0], [1.0, 10.0, 1.0]) == 2.0
+
+    def test_table(self) -> None:
+        import harness
+
+        assert harness.table(["a", "b"], [[1, "x"]]) == "| a | b |\n| --- | --- |\n| 1 | x |\n"
+
+    def test_stand_ins_never_hide_the_real_module(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        import harness
+
+        harness.stand_in("json", loads=None)
+        import json
+
+        assert json.loads("1") == 1
+        for name in ("absent_peer", "absent_peer.config"):
+            monkeypatch.delitem(sys.modules, name, raising=False)
+        harness.stand_in("absent_peer.config", CfgNode=harness.Node)
+        made: Any = sys.modules["absent_peer.config"].CfgNode({"A": 1})
+        made.B = harness.Node()
+        made.merge({"B": {"C": 2}, "D": {"E": 3}})
+        assert (made.A, made.B.C, made.D) == (1, 2, {"E": 3})
+        with pytest.raises(AttributeError):
+            _ = made.missing
+
+    def test_networks_that_differ_are_not_timed(self, capsys: pytest.CaptureFixture[str]) -> None:
+        import harness
+
+        one = torch.tensor([1.0, 2.0])
+        harness.require_parity("same", harness.difference(one, one))
+        assert "differ by 0.0e+00" in capsys.readouterr().out
+        with pytest.raises(SystemExit, match="not the same"):
+            harness.require_parity("other", harness.difference(one, one + 0.1))
+
+    def test_settling_gives_batch_norm_the_statistics_of_the_batch(self) -> None:
+        import harness
+
+        torch.manual_seed(0)
+        network = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4))
+        batch = 100 + 50 * torch.randn(4, 3, 16, 16)
+        harness.settle(network, lambda: network(batch))
+        assert not network.training
+        assert network[1].momentum == 0.1
+        answer = network(batch)
+        assert answer.mean().item() == pytest.approx(0, abs=1e-4)
+        assert answer.std().item() == pytest.approx(1, abs=0.01)
+
+    def test_the_video_shows_its_target_where_the_boxes_say(self) -> None:
+        import harness
+
+        images, boxes = harness.video(3)
+        patches = [
+            image[int(y) : int(y + h), int(x) : int(x + w)] for image, (x, y, w, h) in zip(images, boxes, strict=True)
+        ]
+        assert all(np.array_equal(patch, patches[0]) for patch in patches)
+        assert not np.array_equal(images[0], images[2])
