@@ -48,14 +48,29 @@ def read(project: Project, file: str) -> Any:
 def test_the_run_shows_what_it_does(run: tuple[Project, str]) -> None:
     said = run[1]
     assert "(100%) done" in said
-    for stage in ("Dataset otb100", "Training trackers, run tsskd", "Look-up table reid", "Writing the report"):
+    for stage in (
+        "Dataset otb100",
+        "Training siamrpn, run tsskd",
+        "Searching for siamfc students",
+        "Look-up table reid",
+        "Writing the report",
+    ):
         assert stage in said
     assert "Traceback" not in said
 
 
+def networks(config: dict[str, Any]) -> int:
+    """Trackers that the headline trains with a seed."""
+    families = (config["tracking"][name] for name in ("siamfc", "siamrpn"))
+    runs = [run for family in families for run in family["runs"].values()]
+    return sum(len(run["networks"]) for run in runs if run.get("target", "headline") == "headline")
+
+
 def test_every_seed_of_every_model_is_scored(project: Project, config: dict[str, Any]) -> None:
     seeds = {f"seed{seed}" for seed in config["seeds"]}
-    for benchmark, models in {"otb100": 4, "cuhk_sysu": 5}.items():
+    expected = dict.fromkeys(config["tracking"]["benchmarks"], networks(config)) | {"cuhk_sysu": 5}
+    assert len(expected) == 6
+    for benchmark, models in expected.items():
         files = sorted((project.root / RESULTS / "metrics" / benchmark).rglob("seed*.json"))
         trained = [file for file in files if "baseline" not in file.parts]
         assert {file.stem for file in trained} == seeds
@@ -70,12 +85,16 @@ def test_metrics_are_fractions_of_what_was_scored(project: Project, config: dict
         assert [metrics["model"], metrics["variant"], f"seed{metrics['seed']}"] == [*file.parts[-3:-1], file.stem]
         assert metrics["numbers"], file
         for name, value in metrics["numbers"].items():
-            assert 0 <= value <= 1, f"{file}: {name}"
+            assert value is None or value >= 0, f"{file}: {name}"
+            # Failures are counted, and pysot's robustness is their number in a hundred frames.
+            assert value is None or value <= 1 or name in ("lost", "robustness"), f"{file}: {name}"
         assert metrics["counts"], file
         assert metrics["inputs"], file
         # So briefly trained a detector may rank nobody right; whoever is told where the people are does.
         if metrics["model"] != "oim":
-            wanted = "auc" if metrics["benchmark"] == "otb100" else "map"
+            if metrics["benchmark"] == "vot2019":  # clips that short may hold no frame that counts for accuracy
+                continue
+            wanted = "map" if metrics["benchmark"] == "cuhk_sysu" else "auc"
             assert metrics["numbers"][wanted] > 0, f"{file}: scored nothing at all"
         else:
             detections += metrics["counts"]["detections"]
@@ -93,7 +112,7 @@ def test_teaching_leaves_its_trace(project: Project, config: dict[str, Any]) -> 
         sidecar = json.loads(file.with_suffix(".json").read_text())
         assert "kind" in sidecar, file
     curves = list(folder.rglob("*.jsonl"))
-    runs = sum(len(run["networks"]) for run in config["tracking"]["runs"].values()) + 1
+    runs = networks(config) + 1
     runs += len(config["person_search"]["networks"]) * len(config["person_search"]["runs"])
     assert len(curves) == runs * len(config["seeds"])
     for curve in curves:
@@ -106,7 +125,7 @@ def test_teaching_leaves_its_trace(project: Project, config: dict[str, Any]) -> 
 def test_tables_have_rows_and_three_forms(project: Project) -> None:
     folder = project.root / RESULTS / "tables"
     names = {file.stem for file in folder.iterdir()}
-    assert {"tracking", "person_search", "compute", "galleries", "differences"} <= names
+    assert {"tracking", "benchmarks", "person_search", "compute", "galleries", "differences", "selection"} <= names
     for name in names:
         rows = list(csv.reader((folder / f"{name}.csv").read_text().splitlines()))
         assert len(rows) > 1, f"{name} has no row"
@@ -120,7 +139,7 @@ def test_tables_have_rows_and_three_forms(project: Project) -> None:
 def test_figures_are_drawn(project: Project) -> None:
     folder = project.root / RESULTS / "figures"
     names = {file.stem for file in folder.iterdir()}
-    assert len(names) >= 9
+    assert len(names) >= 15
     for name in names:
         assert "<svg" in (folder / f"{name}.svg").read_text()[:2000]
         assert (folder / f"{name}.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
@@ -171,7 +190,7 @@ def test_touching_a_source_reruns_nothing_and_editing_it_does(project: Project) 
     assert project.jobs(*SMOKE) == {}
     source.write_text(text + "\n# edited\n")
     try:
-        assert "train_trackers_teacher" in project.jobs(*SMOKE)
+        assert "train_siamfc_teacher" in project.jobs(*SMOKE)
     finally:
         source.write_text(text)
     assert project.jobs(*SMOKE) == {}
