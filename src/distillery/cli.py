@@ -79,11 +79,18 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--benchmark", required=True, choices=BENCHMARKS)
     path(check, "--root", "folder in the official layout", required=True)
 
+    crops = command("crop-clips", commands.crop_clips, "Make the crops of a training set for all jobs of a family.")
+    params(crops)
+    path(crops, "--data", "manifest of the training set", required=True)
+    path(crops, "--out", "file of crops to write", required=True)
+    crops.add_argument("--workers", type=int, default=1, help="threads; the result does not depend on it")
+
     train = command("train-trackers", commands.train_trackers, "Train trackers from ground truth or under one teacher.")
     params(train)
     path(train, "--data", "manifest of the training set", required=True)
     path(train, "--teacher", "checkpoint of the teacher")
     path(train, "--recording", "what the teacher says to each batch, of record-teacher")
+    path(train, "--crops", "crops of the training set, of crop-clips; without them frames are decoded")
     train.add_argument("--searched", nargs="+", default=[], metavar="NAME=RESULT", help="results of select-students")
     train.add_argument("--out", nargs="+", required=True, metavar="NAME=CHECKPOINT", help="one for each network")
 
@@ -91,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     params(record)
     path(record, "--data", "manifest of the training set", required=True)
     path(record, "--teacher", "checkpoint of the teacher", required=True)
+    path(record, "--crops", "crops of the training set, of crop-clips; without them frames are decoded")
     path(record, "--out", "recording to write", required=True)
 
     select = command("select-students", commands.select_students, "Search for a student's channel numbers.")

@@ -40,6 +40,16 @@ def check(options: argparse.Namespace) -> int:
     return 0 if report.ok else 1
 
 
+def crop_clips(options: argparse.Namespace) -> None:
+    """Makes the crops of a training set."""
+    from distillery.config.base import parse_json
+    from distillery.config.tracking import CropJob
+    from distillery.tracking.crop_store import crop_clips
+
+    count = crop_clips(parse_json(CropJob, options.params), options.data, options.out, workers=options.workers)
+    print(f"{options.out}: {count} crops")
+
+
 def train_trackers(options: argparse.Namespace) -> None:
     """Trains the trackers of one run."""
     from distillery.config.tracking import parse_training
@@ -52,6 +62,7 @@ def train_trackers(options: argparse.Namespace) -> None:
         options.teacher,
         recording=options.recording,
         searched=named_paths(options.searched, "--searched"),
+        crops=options.crops,
     )
 
 
@@ -60,7 +71,7 @@ def record_teacher(options: argparse.Namespace) -> None:
     from distillery.config.tracking import parse_training
     from distillery.tracking.training import record_teacher
 
-    record_teacher(parse_training(options.params), options.data, options.teacher, options.out)
+    record_teacher(parse_training(options.params), options.data, options.teacher, options.out, crops=options.crops)
 
 
 def select_students(options: argparse.Namespace) -> None:

@@ -121,6 +121,11 @@ def test_an_unknown_key_is_named_with_the_nearest_valid_one(smoke: dict[str, Any
         ("tracking.siamfc.selection", None, "need a selection"),
         ("tracking.siamfc.geometry.search", 128, "stride"),
         ("tracking.siamrpn.geometry.stride", 8, "stride"),
+        (
+            "tracking.siamfc.architectures.teacher.layout",
+            "published",
+            "my.yaml, tracking.siamfc.architectures.teacher: cannot see the crops of `geometry`: exemplar must be 87",
+        ),
         ("tracking.benchmarks", ["otb100", "got10k", "vot2018"], "data.vot2018 is not there"),
         ("person_search.runs.oim_table.table", "other", "unknown table 'other'"),
         ("person_search.networks.large.stem_blocks", 9, "exceeds"),

@@ -13,7 +13,7 @@ from distillery.config.training import Compute, Optimisation
 from distillery.engine import loop
 from distillery.engine.checkpoint import load_tensors, save_tensors
 from distillery.engine.devices import Device
-from distillery.engine.loop import build_optimiser, fit, learning_rate, summary
+from distillery.engine.loop import fit, learning_rate, summary
 from distillery.engine.randomness import torch_generator
 from distillery.errors import UserError
 
@@ -105,30 +105,6 @@ class TestLearningRate:
             assert learning_rate(spec, step) == pytest.approx(peer.get_last_lr()[0])
             optimiser.step()
             peer.step()
-
-
-def test_optimisers() -> None:
-    module = nn.Linear(2, 1)
-    module.bias.requires_grad_(False)
-    sgd = build_optimiser(optimisation(momentum=0.7, weight_decay=0.1), module)
-    assert isinstance(sgd, torch.optim.SGD)
-    assert len(sgd.param_groups[0]["params"]) == 1
-    assert (sgd.defaults["momentum"], sgd.defaults["weight_decay"]) == (0.7, 0.1)
-    assert isinstance(build_optimiser(optimisation(optimiser="adamw"), module), torch.optim.AdamW)
-
-
-class Gentle(nn.Linear):
-    """A part that wants its bias trained at a tenth of the rate."""
-
-    def parameter_groups(self) -> list[tuple[list[nn.Parameter], float]]:
-        return [([self.bias], 0.1), ([self.weight], 1.0)]
-
-
-def test_a_part_may_ask_for_a_gentler_rate(tmp_path: Path) -> None:
-    parts = nn.ModuleList([Gentle(1, 1), nn.Linear(1, 1)])
-    groups = {group["factor"]: group["params"] for group in build_optimiser(optimisation(), parts).param_groups}
-    assert [id(p) for p in groups[0.1]] == [id(parts[0].bias)]
-    assert {id(p) for p in groups[1.0]} == {id(p) for p in parts.parameters()} - {id(parts[0].bias)}
 
 
 def test_a_run_equals_the_textbook_loop(tmp_path: Path) -> None:

@@ -119,13 +119,22 @@ def test_the_test_split_of_trackingnet_awaits_its_server(run, tables, tmp_path):
     assert set(cells.values()) == {"awaiting server"}
     answer = tmp_path / "seed0.json"
     head = {"benchmark": "trackingnet_test", "model": "siamfc", "variant": "teacher", "seed": 0, "protocol": "server"}
-    write_json(
-        answer, head | {"numbers": {"auc": 0.5713, "precision": 0.5}, "curves": {}, "counts": {"sequences": None}}
-    )
+    numbers = {"auc": 0.5713, "precision": 0.5, "normalized_precision": 0.6, "coverage": 0.987}
+    write_json(answer, head | {"numbers": numbers, "curves": {}, "counts": {"sequences": None}})
     write_tables(run.params, [*run.metrics, answer], run.sidecars, run.compute, tmp_path, searches=run.searches)
     rows = _markdown_rows(tmp_path, "tracking", "Method")
     assert rows["SiamFC teacher"]["TrackingNet (test, server) success"] == "0.571"
     assert rows["SiamFC dim, TSKD"]["TrackingNet (test, server) success"] == "awaiting server"
+    # All that the server said; a widely copied value of SiamFC stands beside it.
+    blocks = _blocks((tmp_path / "benchmarks.md").read_text(encoding="utf-8"))
+    held_out, (columns, *answers) = [block for block in blocks if "coverage" in block[0]]
+    assert len(held_out) > 2
+    (row,) = (dict(zip(columns, answer, strict=True)) for answer in answers)
+    assert [row[name] for name in ("success", "P (server)", "NP (server)", "coverage")] == [
+        "0.571", "0.500", "0.600", "0.987",
+    ]  # fmt: skip
+    assert row["NP (server) publ."] == "0.663 (unverified)"
+    assert row["Method"] == "SiamFC teacher"
 
 
 def test_unverified_values_are_never_printed_without_their_mark(tables):

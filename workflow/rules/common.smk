@@ -70,6 +70,11 @@ def sources(*modules):
     return [os.path.relpath(file) for file in closure(*modules)]
 
 
+def present(*files):
+    """Files of the user's that are there; the job that needs an absent one says so, and a dry run needs none."""
+    return [file for file in files if file and Path(file).is_file()]
+
+
 def package_files(folder):
     """Files of the package that are not Python, declared like sources."""
     found = sorted(file for file in (PACKAGE / folder).rglob("*") if file.is_file())
@@ -97,6 +102,10 @@ def lookup_job(wildcards):
     return parameters(jobs.lookup, wildcards.table, int(wildcards.seed))
 
 
+def search_pretrained(wildcards):
+    return present(SEARCH.networks[wildcards.network].pretrained)
+
+
 def search_training_job(wildcards):
     return parameters(jobs.search_training, wildcards.network, wildcards.run, int(wildcards.seed))
 
@@ -117,6 +126,10 @@ def tracker_training_job(family, run):
         return parameters(jobs.tracker_training, family, run, int(wildcards.seed))
 
     return job
+
+
+def crops_job(wildcards):
+    return parameters(jobs.crops, wildcards.family)
 
 
 def recording_job(wildcards):
@@ -167,16 +180,34 @@ def tracker_outputs(family, run, suffix):
     return expand(f"<checkpoints>/tracking/{family}/{{name}}/seed{{{{seed}}}}.{suffix}", name=names)
 
 
-def tracker_teacher(family, run):
-    """The teacher's checkpoint for a run that has a teacher, and its recording where the run learns from one."""
+def tracker_inputs(family, run):
+    """Files of a training job beside the data: its teacher, what saves it work, and results of searches."""
     spec = TRACKING.families[family].runs[run]
-    if not spec.teacher:
-        return []
-    seed = "{seed}" if spec.teacher_seed is None else spec.teacher_seed
-    files = [f"<checkpoints>/tracking/{family}/{teacher_variant(family, spec.teacher)}/seed{seed}.safetensors"]
-    # What a recording holds follows from inputs that the run declares too, so making it anew is no reason to train.
-    recording = ancient(f"<recordings>/{family}/{spec.teacher}/seed{{seed}}.safetensors")
-    return [*files, recording] if spec.recorded else files
+    files = {"crops": family_crops(family), "searched": list(searched_networks(family, run).values())}
+    files["pretrained"] = present(*TRACKING.families[family].pretrained(run).values())
+    if spec.teacher:
+        seed = "{seed}" if spec.teacher_seed is None else spec.teacher_seed
+        files["teacher"] = (
+            f"<checkpoints>/tracking/{family}/{teacher_variant(family, spec.teacher)}/seed{seed}.safetensors"
+        )
+    if spec.recorded:
+        files["recording"] = ancient(f"<recordings>/{family}/{spec.teacher}/seed{{seed}}.safetensors")
+    return files
+
+
+# What crops and recordings hold follows from inputs that a job declares too, so making them anew is no reason to train.
+def family_crops(family):
+    """The crops of the training set, for a family that keeps them."""
+    return ancient(f"<recordings>/{family}/crops.safetensors") if TRACKING.families[family].stored_crops else []
+
+
+def recorded_crops(wildcards):
+    return family_crops(wildcards.family)
+
+
+def given(input, *names):
+    """`--NAME FILE` for each of these inputs that a job has."""
+    return " ".join(f"--{name} {input.get(name)}" for name in names if input.get(name))
 
 
 def searched_networks(family, run):
@@ -194,7 +225,7 @@ def tracker_files(family, run):
     networks, searched = TRACKING.families[family].runs[run].networks, searched_networks(family, run)
 
     def options(wildcards, input, output):
-        words = [f"{option} {file}" for option, file in zip(("--teacher", "--recording"), files_of(input.teacher))]
+        words = [given(input, "teacher", "recording", "crops")]
         named = [f"{name}={file}" for name, file in zip(searched, files_of(input.searched))]
         words += ["--searched", *named] if named else []
         return " ".join([*words, "--out", *(f"{name}={file}" for name, file in zip(networks, output.weights))])
@@ -252,12 +283,9 @@ def run_table(wildcards):
     return f"<checkpoints>/person_search/lookup/{table}/seed{{seed}}.safetensors" if table else []
 
 
-def teacher_option(wildcards, input):
-    return f"--teacher {input.teacher}" if input.teacher else ""
-
-
-def table_option(wildcards, input):
-    return f"--table {input.table}" if input.table else ""
+def options_of(*names):
+    """Input to `params:`: the options for these inputs."""
+    return lambda wildcards, input: given(input, *names)
 
 
 def tracker_models(target):

@@ -15,7 +15,7 @@ rule lookup_table:
     threads: THREADS
     params:
         job=lookup_job,
-        teacher=teacher_option,
+        teacher=options_of("teacher"),
     message:
         "Look-up table {wildcards.table}, seed {wildcards.seed}"
     shell:

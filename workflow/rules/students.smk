@@ -24,10 +24,32 @@ rule select_students:
         " --teacher {input.teacher} --out {output.found} --workers {threads} 2>&1 | tee {log}"
 
 
+rule crop_clips:
+    input:
+        code=sources("distillery.tracking.crop_store"),
+        data="<data>/got10k.json",
+    output:
+        crops="<recordings>/{family}/crops.safetensors",
+    log:
+        "<logs>/crop_clips/{family}.log",
+    benchmark:
+        "<benchmarks>/crop_clips/{family}.jsonl"
+    priority: 3
+    threads: THREADS
+    params:
+        job=crops_job,
+    message:
+        "Making the crops of {wildcards.family} pairs"
+    shell:
+        "python -m distillery crop-clips --params {params.job:q} --data {input.data} --out {output.crops}"
+        " --workers {threads} 2>&1 | tee {log}"
+
+
 rule record_teacher:
     input:
         code=family_sources,
         data="<data>/got10k.json",
+        crops=recorded_crops,
         teacher="<checkpoints>/tracking/{family}/{teacher_run}/seed{seed}.safetensors",
     output:
         recording="<recordings>/{family}/{teacher_run}/seed{seed}.safetensors",
@@ -39,11 +61,12 @@ rule record_teacher:
     threads: THREADS
     params:
         job=recording_job,
+        crops=options_of("crops"),
     message:
         "Recording the {wildcards.family} teacher, seed {wildcards.seed}"
     shell:
         "python -m distillery record-teacher --params {params.job:q} --data {input.data}"
-        " --teacher {input.teacher} --out {output.recording} 2>&1 | tee {log}"
+        " --teacher {input.teacher} {params.crops} --out {output.recording} 2>&1 | tee {log}"
 
 
 for family, run in tracker_runs():
@@ -52,10 +75,9 @@ for family, run in tracker_runs():
         name:
             f"train_{family}_{run}"
         input:
+            **tracker_inputs(family, run),
             code=sources(*families.training_modules(family)),
             data="<data>/got10k.json",
-            teacher=tracker_teacher(family, run),
-            searched=searched_networks(family, run).values(),
         output:
             weights=tracker_outputs(family, run, "safetensors"),
             others=tracker_outputs(family, run, "json") + tracker_outputs(family, run, "jsonl"),
@@ -79,6 +101,7 @@ rule train_search:
         code=sources("distillery.person_search.training"),
         data="<data>/cuhk_sysu.json",
         table=run_table,
+        pretrained=search_pretrained,
     output:
         multiext("<checkpoints>/person_search/oim/{network}-{run}/seed{seed}", **CHECKPOINT),
     log:
@@ -88,7 +111,7 @@ rule train_search:
     threads: THREADS
     params:
         job=search_training_job,
-        table=table_option,
+        table=options_of("table"),
     message:
         "Training person search, {wildcards.network} network, run {wildcards.run}, seed {wildcards.seed}"
     shell:

@@ -6,6 +6,7 @@ rule train_reid:
     input:
         code=sources("distillery.person_search.training"),
         data="<data>/cuhk_sysu.json",
+        pretrained=present(SEARCH.reid_teacher.shape.pretrained),
     output:
         multiext("<checkpoints>/person_search/reid/teacher/seed{seed}", **CHECKPOINT),
     log:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from distillery.errors import UserError
 
@@ -75,6 +76,18 @@ def parse_tagged(sections: Mapping[str, type[S]], tag: str, text: str, *, source
             f"is {name!r}, not one of {', '.join(sections)}", file=source, place=tag, remedy="pass the rule's params"
         )
     return parse_json(sections[name], text, source=source)
+
+
+def fault_at(place: tuple[str, ...], problem: str, found: Any) -> ValidationError:
+    """What a validator of a section raises when the fault lies deeper than the section itself.
+
+    Args:
+        place: Keys that lead from the section to the fault.
+        problem: What is wrong.
+        found: What stands there.
+    """
+    kind = PydanticCustomError("value_error", "{problem}", {"problem": problem})
+    return ValidationError.from_exception_data("config", [InitErrorDetails(type=kind, loc=place, input=found)])
 
 
 def _explain(section: type[Section], error: ValidationError, source: str) -> UserError:

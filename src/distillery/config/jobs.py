@@ -8,6 +8,7 @@ from distillery.config import person_search as ps
 from distillery.config import tracking as tr
 from distillery.config.base import Section
 from distillery.config.distillation import Distillation
+from distillery.config.families import Target, recording_of
 from distillery.config.paper import from_profile
 from distillery.config.profile import Profile
 from distillery.config.selection import SelectionJob
@@ -21,6 +22,13 @@ def _plain(section: Section) -> dict[str, Any]:
 def dataset(profile: Profile, benchmark: str) -> dict[str, Any]:
     """Parameters of `distillery dataset`."""
     return _plain(getattr(profile.data, benchmark))
+
+
+def crops(profile: Profile, family: str) -> dict[str, Any]:
+    """Parameters of `distillery crop-clips`."""
+    chosen = profile.tracking.families[family]
+    sizes = {name: getattr(chosen.geometry, name) for name in ("exemplar", "train_search", "context")}
+    return _plain(tr.CropJob(family=family, pairs=chosen.pairs, **sizes))
 
 
 def tracker_training(profile: Profile, family: str, run: str, seed: int) -> dict[str, Any]:
@@ -45,7 +53,7 @@ def teacher_recording(profile: Profile, family: str, teacher: str, seed: int) ->
     chosen = profile.tracking.families[family]
     spec = next(iter(chosen.recorded(teacher).values()))
     assert spec.distillation is not None
-    shared = tr.recording_of(spec)
+    shared = recording_of(spec)
     return _training(
         profile,
         family,
@@ -144,6 +152,6 @@ def profiling(profile: Profile) -> dict[str, Any]:
     return _plain(profile.compute)
 
 
-def paper(profile: Profile, target: tr.Target, *, with_config: bool = False) -> dict[str, Any]:
+def paper(profile: Profile, target: Target, *, with_config: bool = False) -> dict[str, Any]:
     """Parameters of `distillery tables`, `figures` and (with the whole profile, to print it) `report`."""
     return _plain(from_profile(profile, target=target, with_config=with_config))

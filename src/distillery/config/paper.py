@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from distillery.config.families import Family, Target, TrackerRun
 from distillery.config.paper_job import PaperJob, Part, variant_name
 from distillery.config.paper_search import search_part
 from distillery.config.paper_tracking import tracking_part
 from distillery.config.profile import Profile
-from distillery.config.tracking import Family, Target, TrackerRun
 
 __all__ = ["figures", "from_profile", "tables", "variant_name"]
 

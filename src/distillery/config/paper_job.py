@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from distillery.config.base import Section
-from distillery.config.tracking import Target
+from distillery.config.families import Target
 
 MARGIN = 0.02
 """Difference of AUC within which a student counts as being as accurate as its teacher; stated before any run."""

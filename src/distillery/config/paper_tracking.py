@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
+from distillery.config.families import Family, Target, TrackerRun
 from distillery.config.paper_job import (
     FAMILY_LABELS,
     Comparison,
@@ -15,7 +16,7 @@ from distillery.config.paper_job import (
     run_label,
     variant_name,
 )
-from distillery.config.tracking import Family, Target, TrackerRun, Tracking
+from distillery.config.tracking import Tracking
 
 _UNTOLD = {"target", "recorded", "teacher"}
 """Settings of a run that are no variation: who asks for it, and how the teacher's words arrive."""

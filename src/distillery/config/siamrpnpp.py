@@ -18,6 +18,8 @@ Backbone = Literal["resnet50", "resnet34", "resnet18", "mobilenet_v2"]
 Level = Annotated[int, Field(ge=1, le=4)]
 CorrelatedLevel = Annotated[int, Field(ge=2, le=4)]
 
+IMAGENET = "imagenet"
+"""Name of torchvision's weights in the place of a file."""
 STRIDES: dict[Layout, int] = {"published": 8, "compact": 4}
 """Pixels of the crop between neighbouring positions of levels 2 to 4."""
 
@@ -68,7 +70,7 @@ class SiamRPNPPArchitecture(Section):
             raise ValueError("levels must ascend without repetition")
         if self.pretraining and self.layout != "published":
             raise ValueError("pretrained weights are those of the published layout")
-        if self.pretraining and self.pretraining.weights == "imagenet" and self.width != 1:
+        if self.pretraining and self.pretraining.weights == IMAGENET and self.width != 1:
             raise ValueError("torchvision's ImageNet weights are those of width 1; name a file for another width")
         return self
 

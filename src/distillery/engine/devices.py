@@ -54,5 +54,8 @@ def prepare(compute: Compute) -> Device:
     # Some operations (RoIAlign backward on a GPU) have no deterministic form: they warn and are listed in the docs.
     # This spelling, unlike `use_deterministic_algorithms`, does not import the compiler (seconds in every job).
     torch.set_deterministic_debug_mode("warn")
+    # That mode would fill every new tensor with NaN to show who reads it unset: a tenth of a step. The tests that
+    # compare bytes show it.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
     return Device(torch.device("cuda" if use_cuda else "cpu"), _PRECISIONS[compute.precision])

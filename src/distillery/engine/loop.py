@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from distillery.config.training import Compute, Optimisation
 from distillery.engine.checkpoint import save_tensors
 from distillery.engine.devices import Device
+from distillery.engine.optimisers import build_optimiser, step_optimiser
 from distillery.engine.progress import Progress
 from distillery.engine.randomness import seed_torch
 from distillery.errors import UserError
@@ -55,34 +56,6 @@ def learning_rate(optimisation: Optimisation, step: int) -> float:
         "step": start if progress < optimisation.step_at else end,
     }
     return curves[optimisation.schedule]
-
-
-def build_optimiser(optimisation: Optimisation, module: nn.Module) -> torch.optim.Optimizer:
-    """Optimiser over the parameters of a module, with the factors on the learning rate that its parts ask for.
-
-    A part that offers `parameter_groups() -> [(parameters, factor)]` names all its parameters, whether they are trained
-    in this epoch or not, so that the optimiser's state keeps its places; of the others those that require gradients.
-    """
-    groups = parameter_groups(module)
-    if optimisation.optimiser == "sgd":
-        return torch.optim.SGD(
-            groups,
-            lr=optimisation.learning_rate,
-            momentum=optimisation.momentum,
-            weight_decay=optimisation.weight_decay,
-        )
-    return torch.optim.AdamW(groups, lr=optimisation.learning_rate, weight_decay=optimisation.weight_decay)
-
-
-def parameter_groups(module: nn.Module) -> list[dict[str, Any]]:
-    """The parameters of a module by their factor on the learning rate, in the order of the module."""
-    groups: dict[float, list[nn.Parameter]] = {1.0: []}
-    for part in module if isinstance(module, nn.ModuleList) else [module]:
-        own = getattr(part, "parameter_groups", None)
-        asked = own() if own else [([p for p in part.parameters() if p.requires_grad], 1.0)]
-        for parameters, factor in asked:
-            groups.setdefault(factor, []).extend(parameters)
-    return [{"params": parameters, "factor": factor} for factor, parameters in groups.items() if parameters]
 
 
 def fit(
@@ -135,8 +108,7 @@ def fit(
             if optimisation.clip:
                 scaler.unscale_(optimiser)
                 nn.utils.clip_grad_norm_(module.parameters(), optimisation.clip)
-            scaler.step(optimiser)
-            scaler.update()
+            step_optimiser(optimiser, scaler)
             task.after_step(step)
             note = ""
             if step % log_every == 0 or step == optimisation.steps - 1:

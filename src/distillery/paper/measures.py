@@ -36,6 +36,7 @@ TRACKING = (
     Measure("precision", "P (20 px)"),
     Measure("normalized_precision", "NP"),
     Measure("success_rate_50", "SR 0.5"),
+    Measure("coverage", "coverage"),
     Measure("eao", "EAO"),
     Measure("accuracy", "A"),
     Measure("robustness", "R", lower_is_better=True),

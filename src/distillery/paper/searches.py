@@ -16,7 +16,7 @@ Size = Annotated[float, Field(gt=0)]
 
 
 class Visited(Record):
-    """One architecture that a search trained."""
+    """One architecture that a search proposed."""
 
     update: Annotated[int, Field(ge=0)]
     """Policy update, 0-based."""
@@ -25,7 +25,8 @@ class Visited(Record):
     parameters: Annotated[int, Field(ge=0)] | None = None
     """Number of its parameters; None for one that cannot be built."""
     accuracy: Number | None = None
-    """Its accuracy on the proxy task; None for one that cannot be built."""
+    """Its accuracy on the proxy task; None for one that was not trained, being over the budget or impossible to build,
+    and for one whose training failed."""
     reward: Number
     """Its reward."""
 

@@ -1,9 +1,7 @@
-"""Training pairs: an exemplar and a search region from two frames of one clip, for every family of trackers.
+"""Training pairs: an exemplar and a search region from two frames of a clip, for every family of trackers.
 
 The draw follows siamfc-pytorch (`datasets.py: Pair`): the same filter of frames, the exemplar's frame first, at most
-`max_gap` apart; pairs of two clips, in which nothing is to be found, follow pysot. Unlike siamfc-pytorch, each frame is
-cropped once with a margin and kept, so that a pair costs two small warps instead of two decodings (pysot keeps such
-crops as files).
+`max_gap` apart; pairs of two clips follow pysot. Each frame is cropped once with a margin and kept.
 """
 
 from __future__ import annotations
@@ -45,6 +43,13 @@ class Geometry(Protocol):
         """Context around the target."""
 
 
+class Store(Protocol):
+    """Where crops may lie ready (`tracking.crop_store`)."""
+
+    def get(self, clip: str, frame: int) -> Surroundings | None:
+        """The target of a frame with margin, or None."""
+
+
 class PairBatch(NamedTuple):
     """The pairs of a step."""
 
@@ -80,23 +85,24 @@ class PairSampler:
         geometry: Sizes of the crops.
         seed: The job's seed.
         threads: Threads that read and crop; with more than one, the next step's batch is made in the background.
+        store: Crops that were made before; those that it lacks are made when they are needed.
 
     Raises:
         UserError: If no clip has two usable frames.
     """
 
     def __init__(
-        self, clips: Sequences[Sequence], pairs: Pairs, geometry: Geometry, seed: int, *, threads: int = 1
+        self,
+        clips: Sequences[Sequence],
+        pairs: Pairs,
+        geometry: Geometry,
+        seed: int,
+        *,
+        threads: int = 1,
+        store: Store | None = None,
     ) -> None:
-        self.pairs, self.geometry, self.seed = pairs, geometry, seed
-        usable = [(clip, usable_frames(clip)) for clip in clips]
-        self.clips = [(clip, frames) for clip, frames in usable if len(frames) >= 2]
-        if not self.clips:
-            raise UserError(
-                "no training clip has two frames with a usable box",
-                file=clips[0].truth_file.parent.parent if clips else None,
-                remedy="check the dataset with `distillery check`",
-            )
+        self.pairs, self.geometry, self.seed, self._store = pairs, geometry, seed, store
+        self.clips = usable_clips(clips)
         self.margin_size = margin(pairs, geometry.exemplar, geometry.train_search)
         self._kept: dict[tuple[int, int], Surroundings] = {}
         self._bytes = 0
@@ -198,15 +204,19 @@ class PairSampler:
         if (kept := self._kept.get(key)) is not None:
             return kept
         sequence = self.clips[clip][0]
-        made = wide_crop(
-            read_image(sequence.frames[frame]),
-            to_pixels(sequence.truth[frame], sequence.first_pixel),
-            self.margin_size,
-            self.geometry,
-        )
+        stored = self._store.get(sequence.name, frame) if self._store else None
+        if stored is not None:
+            return stored
+        made = wide_crop_of(sequence, frame, self.margin_size, self.geometry)
         if self._bytes + made.image.nbytes <= CACHE_BYTES and self._kept.setdefault(key, made) is made:
             self._bytes += made.image.nbytes
         return made
+
+
+def wide_crop_of(clip: Sequence, frame: int, size: int, geometry: Geometry) -> Surroundings:
+    """`wide_crop` of the target in a frame of a clip."""
+    image, box = read_image(clip.frames[frame]), to_pixels(clip.truth[frame], clip.first_pixel)
+    return wide_crop(image, box, size, geometry)
 
 
 def wide_crop(image: Image, box: FloatArray, size: int, geometry: Geometry) -> Surroundings:
@@ -221,6 +231,23 @@ def wide_crop(image: Image, box: FloatArray, size: int, geometry: Geometry) -> S
     x, y, width, height = (float(value) for value in xywh_to_centre(box))
     scale = context_side(width, height, geometry.context) / geometry.exemplar
     return surroundings(image, (x, y), scale, size)
+
+
+def usable_clips(clips: Sequences[Sequence]) -> list[tuple[Sequence, npt.NDArray[np.int64]]]:
+    """The clips with two or more usable frames, and those frames.
+
+    Raises:
+        UserError: If there is none.
+    """
+    usable = [(clip, usable_frames(clip)) for clip in clips]
+    found = [(clip, frames) for clip, frames in usable if len(frames) >= 2]
+    if not found:
+        raise UserError(
+            "no training clip has two frames with a usable box",
+            file=clips[0].truth_file.parent.parent if clips else None,
+            remedy="check the dataset with `distillery check`",
+        )
+    return found
 
 
 def usable_frames(clip: Sequence) -> npt.NDArray[np.int64]:

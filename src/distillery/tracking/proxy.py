@@ -18,7 +18,8 @@ from distillery.data.manifest import dataset_root
 from distillery.distill.selection import Ratios, Space
 from distillery.distill.students import Lesson, knowledge_transfer, lesson
 from distillery.engine.devices import prepare
-from distillery.engine.loop import build_optimiser, learning_rate
+from distillery.engine.loop import learning_rate
+from distillery.engine.optimisers import build_optimiser, step_optimiser
 from distillery.engine.randomness import numpy_generator, seed_torch
 from distillery.errors import UserError
 from distillery.tracking.benchmarks import got10k
@@ -104,8 +105,7 @@ class Proxy:
             if settings.clip:
                 scaler.unscale_(optimiser)
                 nn.utils.clip_grad_norm_(child.parameters(), settings.clip)
-            scaler.step(optimiser)
-            scaler.update()
+            step_optimiser(optimiser, scaler)
         if not bool(torch.isfinite(loss)):
             return False
         self._calibrate(child)

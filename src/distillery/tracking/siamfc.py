@@ -9,13 +9,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from distillery.config.base import parse
 from distillery.config.siamfc import SiamFCArchitecture, SiamFCGeometry
 from distillery.distill.correlation import cross_correlate
 from distillery.distill.shrink import shrink
-from distillery.engine import checkpoint
-from distillery.errors import UserError
 from distillery.tracking.backbones import CHANNELS, STRIDES, AlexNet, fold_batch_norm
+from distillery.tracking.checkpoints import describe, require_fit, restore
 from distillery.tracking.packing import pack
 
 
@@ -32,15 +30,14 @@ class SiamFC(nn.Module):
         geometry: For the scale of the response.
 
     Raises:
-        ValueError: If the architecture's layout cannot see the geometry's crops.
+        UserError: If the architecture's layout cannot see the geometry's crops.
     """
 
     kind = "siamfc"
 
     def __init__(self, architecture: SiamFCArchitecture, geometry: SiamFCGeometry) -> None:
         super().__init__()
-        if fault := geometry.misfit(architecture.layout):
-            raise ValueError(fault)
+        require_fit(architecture, geometry)
         self.architecture, self.geometry = architecture, geometry
         self.backbone: nn.Module = AlexNet(channels_of(architecture), architecture.layout)
 
@@ -93,45 +90,22 @@ class SiamFC(nn.Module):
 
     def sidecar(self) -> dict[str, Any]:
         """What a checkpoint needs to build this network again."""
-        return {
-            "kind": self.kind,
-            "architecture": self.architecture.model_dump(mode="json"),
-            "channels": list(channels_of(self.architecture)),
-            "geometry": self.geometry.model_dump(mode="json"),
-        }
+        return describe(self.kind, self.architecture, self.geometry, channels_of(self.architecture))
 
 
-def build(architecture: SiamFCArchitecture, geometry: SiamFCGeometry, *, source: str = "config") -> SiamFC:
-    """A network with fresh weights from torch's global generator.
-
-    Args:
-        architecture: Layers and channel numbers.
-        geometry: Sizes of the crops.
-        source: Where both were read, for the error.
+def build(architecture: SiamFCArchitecture, geometry: SiamFCGeometry) -> SiamFC:
+    """A network with fresh weights, drawn from torch's global generator.
 
     Raises:
         UserError: If the architecture's layout cannot see the geometry's crops.
     """
-    try:
-        return SiamFC(architecture, geometry)
-    except ValueError as error:
-        raise UserError(
-            str(error), file=source, place="geometry", remedy="correct the geometry or the layout"
-        ) from error
+    return SiamFC(architecture, geometry)
 
 
 def load(path: Path) -> SiamFC:
-    """Builds the network of a checkpoint, in evaluation mode.
+    """The network of a checkpoint, in evaluation mode.
 
     Raises:
         UserError: If the checkpoint is missing, damaged, of another kind or of another architecture.
     """
-    sidecar = checkpoint.load_sidecar(path, kind=SiamFC.kind)
-    source = str(checkpoint.sidecar_path(path))
-    network = build(
-        parse(SiamFCArchitecture, sidecar.get("architecture"), source=source),
-        parse(SiamFCGeometry, sidecar.get("geometry"), source=source),
-        source=source,
-    )
-    checkpoint.load_into(network, path)
-    return network.eval()
+    return restore(path, SiamFC, SiamFC.kind, SiamFCArchitecture, SiamFCGeometry)

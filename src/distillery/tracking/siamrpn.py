@@ -15,12 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from distillery.config.base import parse
 from distillery.config.siamrpn import SiamRPNArchitecture, SiamRPNGeometry
 from distillery.distill.shrink import shrink
-from distillery.engine import checkpoint
-from distillery.errors import UserError
 from distillery.tracking.backbones import SIAMRPN, AlexNet, fold_batch_norm
+from distillery.tracking.checkpoints import describe, require_fit, restore
 
 CHANNELS = (192, 512, 768, 768, 512, 512)
 """Channels of conv1 to conv5 and of the head's features in `SiamRPNBIG`, the paper's teacher."""
@@ -46,20 +44,14 @@ class SiamRPN(nn.Module):
         geometry: For the number of anchors and the scale of the response.
 
     Raises:
-        UserError: If the backbone's layout cannot see the geometry's crops.
+        UserError: If the architecture's layout cannot see the geometry's crops.
     """
 
     kind = "siamrpn"
 
     def __init__(self, architecture: SiamRPNArchitecture, geometry: SiamRPNGeometry) -> None:
         super().__init__()
-        if fault := geometry.misfit(architecture.layout):
-            raise UserError(
-                fault,
-                file="config",
-                place="siamrpn.geometry",
-                remedy="change the geometry or the architecture's layout",
-            )
+        require_fit(architecture, geometry)
         self.architecture, self.geometry = architecture, geometry
         *backbone, features = channels_of(architecture)
         outputs, last = geometry.anchors, backbone[-1]
@@ -118,12 +110,7 @@ class SiamRPN(nn.Module):
 
     def sidecar(self) -> dict[str, Any]:
         """What a checkpoint needs to build this network again."""
-        return {
-            "kind": self.kind,
-            "architecture": self.architecture.model_dump(mode="json"),
-            "channels": list(channels_of(self.architecture)),
-            "geometry": self.geometry.model_dump(mode="json"),
-        }
+        return describe(self.kind, self.architecture, self.geometry, channels_of(self.architecture))
 
     def _kernels(self, z: Tensor) -> Kernels:
         made = []
@@ -163,21 +150,18 @@ def correlate(search: Tensor, kernels: Tensor, scale: float = 1.0) -> Tensor:
 
 
 def build(architecture: SiamRPNArchitecture, geometry: SiamRPNGeometry) -> SiamRPN:
-    """A network with fresh weights, drawn from torch's global generator."""
+    """A network with fresh weights, drawn from torch's global generator.
+
+    Raises:
+        UserError: If the architecture's layout cannot see the geometry's crops.
+    """
     return SiamRPN(architecture, geometry)
 
 
 def load(path: Path) -> SiamRPN:
-    """Builds the network of a checkpoint, in evaluation mode.
+    """The network of a checkpoint, in evaluation mode.
 
     Raises:
         UserError: If the checkpoint is missing, damaged, of another kind or of another architecture.
     """
-    sidecar = checkpoint.load_sidecar(path, kind=SiamRPN.kind)
-    source = str(checkpoint.sidecar_path(path))
-    network = build(
-        parse(SiamRPNArchitecture, sidecar.get("architecture"), source=source),
-        parse(SiamRPNGeometry, sidecar.get("geometry"), source=source),
-    )
-    checkpoint.load_into(network, path)
-    return network.eval()
+    return restore(path, SiamRPN, SiamRPN.kind, SiamRPNArchitecture, SiamRPNGeometry)

@@ -16,11 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from distillery.config.base import parse
 from distillery.config.siamrpnpp import SiamRPNPPArchitecture, SiamRPNPPGeometry
-from distillery.engine import checkpoint
-from distillery.errors import UserError
 from distillery.tracking import transfer
+from distillery.tracking.checkpoints import describe, require_fit, restore
 from distillery.tracking.depthwise import Kernels, LevelHead
 from distillery.tracking.mobile import AtrousMobileNetV2
 from distillery.tracking.residual import AtrousResNet
@@ -37,20 +35,14 @@ class SiamRPNPP(nn.Module):
         geometry: For the number of anchors and the side of the template.
 
     Raises:
-        UserError: If the backbone's layout cannot see the geometry's crops.
+        UserError: If the architecture's layout cannot see the geometry's crops.
     """
 
     kind = "siamrpnpp"
 
     def __init__(self, architecture: SiamRPNPPArchitecture, geometry: SiamRPNPPGeometry) -> None:
         super().__init__()
-        if fault := geometry.misfit(architecture.layout):
-            raise UserError(
-                fault,
-                file="config",
-                place="siamrpnpp.geometry",
-                remedy="change the geometry or the architecture's layout",
-            )
+        require_fit(architecture, geometry)
         self.architecture, self.geometry = architecture, geometry
         self.backbone = _backbone(architecture)
         self.heads = nn.ModuleList(
@@ -122,12 +114,7 @@ class SiamRPNPP(nn.Module):
 
     def sidecar(self) -> dict[str, Any]:
         """What a checkpoint needs to build this network again."""
-        return {
-            "kind": self.kind,
-            "architecture": self.architecture.model_dump(mode="json"),
-            "channels": list(self.backbone.channels.values()),
-            "geometry": self.geometry.model_dump(mode="json"),
-        }
+        return describe(self.kind, self.architecture, self.geometry, self.backbone.channels.values())
 
     def _heads(self) -> Iterator[tuple[int, LevelHead]]:
         return zip(self.architecture.levels, cast(Iterable[LevelHead], self.heads), strict=True)
@@ -153,7 +140,8 @@ def build(architecture: SiamRPNPPArchitecture, geometry: SiamRPNPPGeometry) -> S
     configured.
 
     Raises:
-        UserError: If the pretrained weights are missing, damaged or of another architecture.
+        UserError: If the architecture's layout cannot see the geometry's crops, or the pretrained weights are missing,
+            damaged or of another architecture.
     """
     network = SiamRPNPP(architecture, geometry)
     if architecture.pretraining is not None:
@@ -162,19 +150,12 @@ def build(architecture: SiamRPNPPArchitecture, geometry: SiamRPNPPGeometry) -> S
 
 
 def load(path: Path) -> SiamRPNPP:
-    """Builds the network of a checkpoint, in evaluation mode.
+    """The network of a checkpoint, in evaluation mode; the weights that it began with are not read again.
 
     Raises:
         UserError: If the checkpoint is missing, damaged, of another kind or of another architecture.
     """
-    sidecar = checkpoint.load_sidecar(path, kind=SiamRPNPP.kind)
-    source = str(checkpoint.sidecar_path(path))
-    network = SiamRPNPP(
-        parse(SiamRPNPPArchitecture, sidecar.get("architecture"), source=source),
-        parse(SiamRPNPPGeometry, sidecar.get("geometry"), source=source),
-    )
-    checkpoint.load_into(network, path)
-    return network.eval()
+    return restore(path, SiamRPNPP, SiamRPNPP.kind, SiamRPNPPArchitecture, SiamRPNPPGeometry)
 
 
 def _backbone(architecture: SiamRPNPPArchitecture) -> AtrousResNet | AtrousMobileNetV2:

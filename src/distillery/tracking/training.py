@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from distillery.config.distillation import Distillation
+from distillery.config.families import pretrained_files
 from distillery.config.tracking import TrackerTraining
 from distillery.data.manifest import dataset_root
 from distillery.distill.losses import label_map
@@ -20,6 +21,7 @@ from distillery.engine.randomness import seed_torch
 from distillery.errors import UserError
 from distillery.tracking import lessons
 from distillery.tracking.benchmarks import got10k
+from distillery.tracking.crop_store import CropStore, crop_key
 from distillery.tracking.families import network_module, searched_architecture, training_module
 from distillery.tracking.pairs import PairSampler
 
@@ -92,6 +94,7 @@ def train_trackers(
     *,
     recording: Path | None = None,
     searched: Mapping[str, Path] | None = None,
+    crops: Path | None = None,
 ) -> None:
     """One training job: every network of the run, with or without a teacher.
 
@@ -102,6 +105,7 @@ def train_trackers(
         teacher: Checkpoint of the teacher, if the run has one.
         recording: What the teacher says to each batch (`record_teacher`); without it the teacher is asked.
         searched: Results of the search, for networks that the parameters do not describe.
+        crops: Crops of the training set (`crop_clips`); without it frames are decoded.
 
     Raises:
         UserError: If names, teacher and parameters do not belong together, or an input is faulty.
@@ -117,9 +121,10 @@ def train_trackers(
     device = prepare(parameters.compute)
     networks = build_networks(parameters, searched or {}, device)
     respond = training_module(parameters.family).responder(parameters, device)
-    sampler = _sampler(parameters, manifest)
+    sampler = pair_sampler(parameters, manifest, crops)
     teach = None if teacher is None else _teacher(parameters, manifest, teacher, recording, respond, device)
     inputs = {"data": manifest} | ({} if teacher is None else {"teacher": teacher}) | dict(searched or {})
+    inputs |= {f"pretrained {name}": Path(file) for name, file in pretrained_files(parameters.architectures).items()}
     train(
         TrackerTask(networks, respond, teach, sampler, parameters, device),
         parameters,
@@ -131,7 +136,9 @@ def train_trackers(
     )
 
 
-def record_teacher(parameters: TrackerTraining, manifest: Path, teacher: Path, out: Path) -> None:
+def record_teacher(
+    parameters: TrackerTraining, manifest: Path, teacher: Path, out: Path, *, crops: Path | None = None
+) -> None:
     """Records what a teacher says to every batch of the runs that share these parameters' pairs and steps.
 
     Args:
@@ -139,14 +146,14 @@ def record_teacher(parameters: TrackerTraining, manifest: Path, teacher: Path, o
         manifest: Of the training set.
         teacher: Checkpoint.
         out: Recording to write.
+        crops: Crops of the training set; without it frames are decoded.
     """
     device = prepare(parameters.compute)
     respond = training_module(parameters.family).responder(parameters, device)
     key = lessons.recording_key(parameters, manifest, teacher)
     with device.autocast():
-        lessons.record(
-            _load(parameters, teacher, device), respond, _sampler(parameters, manifest), parameters, key, out
-        )
+        sampler = pair_sampler(parameters, manifest, crops)
+        lessons.record(_load(parameters, teacher, device), respond, sampler, parameters, key, out)
 
 
 def build_networks(parameters: TrackerTraining, searched: Mapping[str, Path], device: Device) -> dict[str, Any]:
@@ -174,9 +181,12 @@ def build_networks(parameters: TrackerTraining, searched: Mapping[str, Path], de
     return networks
 
 
-def _sampler(parameters: TrackerTraining, manifest: Path) -> PairSampler:
+def pair_sampler(parameters: TrackerTraining, manifest: Path, crops: Path | None = None) -> PairSampler:
+    """The pairs of a job, from crops that lie ready or from frames."""
     clips = got10k.load(dataset_root(manifest), "train")
-    return PairSampler(clips, parameters.pairs, parameters.geometry, parameters.seed)
+    pairs, geometry = parameters.pairs, parameters.geometry
+    store = CropStore(crops, crop_key(pairs, geometry, manifest)) if crops else None
+    return PairSampler(clips, pairs, geometry, parameters.seed, threads=parameters.compute.threads, store=store)
 
 
 def _load(parameters: TrackerTraining, teacher: Path, device: Device) -> nn.Module:

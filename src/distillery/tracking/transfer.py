@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchvision import models
 
-from distillery.config.siamrpnpp import Backbone, Pretraining
+from distillery.config.siamrpnpp import IMAGENET, Backbone, Pretraining
 from distillery.engine.checkpoint import load_tensors
 from distillery.errors import UserError
 from distillery.tracking.mobile import AtrousMobileNetV2
@@ -44,7 +44,7 @@ def load_pretrained(backbone: AtrousResNet | AtrousMobileNetV2, name: Backbone, 
     Raises:
         UserError: If the weights cannot be fetched or read, or belong to another architecture.
     """
-    found = _fetch(name) if weights == "imagenet" else load_tensors(weights)
+    found = _fetch(name) if weights == IMAGENET else load_tensors(weights)
     expected = backbone.state_dict()
     found = {tensor: value for tensor, value in found.items() if not tensor.startswith(_CLASSIFIER)}
     deeper = [tensor for tensor in found if tensor not in expected and _deeper(backbone, tensor)]

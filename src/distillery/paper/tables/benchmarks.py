@@ -20,7 +20,7 @@ from distillery.paper.display import (
     text,
     whole,
 )
-from distillery.paper.measures import NONE, PERSON_SEARCH, TRACKING, Measure, benchmark_label, measure_of
+from distillery.paper.measures import NONE, PERSON_SEARCH, SERVER, TRACKING, Measure, benchmark_label, measure_of
 from distillery.paper.published import published_values
 from distillery.paper.tables.table import Inputs, Table, estimated, head, size_ratios
 
@@ -28,7 +28,8 @@ from distillery.paper.tables.table import Inputs, Table, estimated, head, size_r
 def _rows(part: Part, inputs: Inputs, measures: tuple[Measure, ...]) -> list[Row]:
     rows: list[Row] = []
     results, ratios = inputs.results, size_ratios(part, inputs)
-    for benchmark in results.benchmarks(part):
+    # A server's answers stand behind what is scored here, once there are any.
+    for benchmark in (each for name in results.benchmarks(part) for each in (name, SERVER.get(name, ""))):
         for variant in results.variants(part, benchmark):
             mine = results.of(benchmark, variant.key)
             published = published_values(benchmark, variant.key)
@@ -93,7 +94,8 @@ def _published(row: Any, measure: Measure) -> str:
 TRACKERS = Table(
     title="Trackers by benchmark",
     caption=f"Every measure of each benchmark's protocol. {INTERVAL} “Smaller by” is the size of the teacher over the "
-    f"size of the row; R and the number of lost targets are better when lower. {PUBLISHED}",
+    f"size of the row; R and the number of lost targets are better when lower; coverage is the share of frames with an "
+    f"answer. {PUBLISHED}",
     rows=lambda inputs: _rows(inputs.job.tracking, inputs, TRACKING),
     bodies=lambda frame: _bodies(frame, TRACKING),
 )

@@ -69,9 +69,9 @@ TABLE = Table(
     title="Trackers on all benchmarks",
     caption=f"{INTERVAL} “Smaller by” is the size of the teacher over the size of the row. AUC: area under the success "
     "curve; P: precision; NP: normalised precision; EAO: expected average overlap; A: accuracy; R: robustness, "
-    "failures a frame, the only one of these of which less is better. TrackingNet's definitions are those of its "
-    "server. Here they are applied to a training part that is held out of all training; its test split is scored "
-    "by the server alone.",
+    "failures in a hundred frames, the only one of these of which less is better. TrackingNet's definitions are those "
+    "of its server. Here they are applied to a training part that is held out of all training; its test split is "
+    "scored by the server alone.",
     rows=_rows,
     bodies=_bodies,
 )

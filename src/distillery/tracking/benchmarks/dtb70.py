@@ -61,15 +61,18 @@ def load(root: Path, *, need_frames: bool = True, allow_partial: bool = False) -
     """Reads DTB70, or a set in its layout.
 
     Args:
-        root: The folder of the sequences' folders, or of the annotation files alone.
+        root: The folder of the sequences' folders; without frames also of the annotation files alone.
         need_frames: Whether the images must be there; scoring does without.
         allow_partial: Whether absent sequences are left out.
 
     Returns:
-        The sequences in the benchmark's order.
+        The sequences in the benchmark's order, N frames each. `truth` (N, 4) is left, top, width, height in pixels, the
+        image's first pixel being number 1; `frames` are N images, none without `need_frames`; `attributes` are keys of
+        `ATTRIBUTES`, none where nobody labelled them.
 
     Raises:
-        UserError: Naming what is absent, or the file and row that is malformed.
+        UserError: If `root` is not a folder, a sequence is absent that is not left out (or all are), or its files are
+            malformed or do not have the rows and images that they should; it names the file and the place.
     """
     return collect(_set(Path(root), need_frames), allow_partial=allow_partial)
 

@@ -57,6 +57,9 @@ def load(
         need_frames: Whether the images must be there.
         allow_partial: Whether absent sequences are left out.
 
+    Returns:
+        The sequences in the order of the list.
+
     Raises:
         UserError: Naming what is absent, or the file and row that is malformed.
     """

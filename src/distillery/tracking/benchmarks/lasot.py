@@ -49,15 +49,19 @@ def load(root: Path, *, need_frames: bool = True, allow_partial: bool = False) -
     """Reads the test split, or a set in its layout.
 
     Args:
-        root: The dataset's folder, or the toolkit's, or its `annos`.
+        root: The dataset's folder; without frames also the toolkit's, or its `annos`.
         need_frames: Whether the images must be there; scoring does without.
         allow_partial: Whether absent sequences are left out.
 
     Returns:
-        The sequences in the order of the list.
+        The sequences in the order of the list, N frames each. `truth` (N, 4) is left, top, width, height in pixels, the
+        image's first pixel being number 1; `frames` are N images, none without `need_frames`; `absent` (N,) and the
+        labels that it is made of say where the target cannot be seen; `attributes` are keys of `ATTRIBUTES`, none where
+        nobody labelled them.
 
     Raises:
-        UserError: Naming what is absent, or the file and row that is malformed.
+        UserError: If `root` is not a folder, a sequence is absent that is not left out (or all are), or its files are
+            malformed or do not have the rows and images that they should; it names the file and the place.
     """
     sequences = collect(_set(Path(root), need_frames), allow_partial=allow_partial)
     return [sequence for sequence in sequences if isinstance(sequence, LaSOTSequence)]

@@ -40,15 +40,19 @@ def load(root: Path, *, need_frames: bool = True, allow_partial: bool = False) -
     folder, `groundtruth_rect.1.txt`) and the split ones of other toolkits (`Jogging-1`, `Jogging.1`) are read.
 
     Args:
-        root: The folder of the sequences' folders.
+        root: The folder of the sequences' folders, or of an annotation collection.
         need_frames: Whether the images must be there; scoring does without.
         allow_partial: Whether absent sequences are left out.
 
     Returns:
-        The sequences in the benchmark's order.
+        The sequences in the benchmark's order, N frames each. `truth` (N, 4) is left, top, width, height in pixels, the
+        image's first pixel being number 1; `frames` are N images, none without `need_frames`; `attributes` are keys of
+        `ATTRIBUTES`. Rows and images that the benchmark does not score are left out (Tiger1's first five, David's first
+        299).
 
     Raises:
-        UserError: Naming what is absent, or the file and row that is malformed.
+        UserError: If `root` is not a folder, a sequence is absent that is not left out (or all are), or its files are
+            malformed or do not have the rows and images that they should; it names the file and the place.
     """
     return collect(_set(Path(root), need_frames), allow_partial=allow_partial)
 
