@@ -54,12 +54,12 @@ def begin(options: argparse.Namespace) -> None:
     if (cv2 := opencv()) is not None:
         cv2.setNumThreads(options.threads)
     print(f"`{' '.join([Path(sys.argv[0]).name, *_shown(sys.argv[1:])])}`\n")
-    print(environment() + "\n")
+    print(environment(getattr(options, "device", "cpu")) + "\n")
 
 
-def environment() -> str:
-    """One sentence: processor, cores, threads, versions, load."""
-    found, cv2 = machine(), opencv()
+def environment(device: str = "cpu") -> str:
+    """One sentence: the GPU if that is what computes, processor, cores, threads, versions, load."""
+    found, cv2 = machine(torch.device(device)), opencv()
     vision = "" if cv2 is None else f"OpenCV {cv2.__version__}, "
     gpu = f"{found['device']}, " if found["device"] != "cpu" else ""
     return (

@@ -78,7 +78,8 @@ def main() -> None:
     rows = [[name, f"{1e3 * statistics.median(taken):.0f}"] for name, taken in seconds.items()]
     print(f"SiamFC, {options.size} size, teacher of width {width:g}, batches of {batch}.\n")
     print(table(["step", "ms"], rows))
-    print(f"Together takes {ratio(together, apart):.2f} of the time of two separate jobs.\n")
+    share = ratio(together, apart)
+    print(table(["students", "share of the time"], [["both in one job / two separate jobs", f"{share:.2f}"]]))
 
 
 def step_of(parameters: SiamFCTraining, teacher: SiamFC, clips: list[Any]) -> Callable[[], None]:

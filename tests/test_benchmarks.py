@@ -62,8 +62,11 @@ def test_dim_speed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtur
 def test_joint_students(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     run("joint_students.py", "--width", "0.06", "--rounds", "1", monkeypatch=monkeypatch)
     text = capsys.readouterr().out
-    assert [line[0] for line in rows(text)[2:]] == ["dim alone", "intelligent alone", "both in one job, sharing"]
-    assert "of the time of two separate jobs" in text
+    steps = ["dim alone", "intelligent alone", "both in one job, sharing"]
+    found = [line[0] for line in rows(text)]
+    assert found[2:5] == steps
+    assert found[-1] == "both in one job / two separate jobs"
+    assert float(rows(text)[-1][1]) > 0
 
 
 def test_gpu_on_a_cpu(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -95,7 +98,88 @@ def test_pairs_of_both_families(tmp_path: Path) -> None:
     assert made.shape == (511, 511, 3)
 
 
+class TestRunAll:
+    PRINTED = """`tracking_fps.py --threads 1`
+
+Some machine.
+
+| tracker | frames/s | ms/frame | time / ours | mean overlap with our boxes |
+| --- | --- | --- | --- | --- |
+| distillery, SiamFC | 12.5 | 79.7 | 1.00 | 1.000 |
+| siamfc-pytorch 3957205 | 9.8 | 101.8 | 1.27 | 0.974 |
+
+| tracker | frames/s | ms/frame | time / ours | mean overlap with our boxes |
+| --- | --- | --- | --- | --- |
+| pysot d04028f, the same network | 10.0 | 99.8 | 1.50 | 0.634 |
+| pysot d04028f, as shipped | 11.3 | 88.8 | 1.20 | 0.226 |
+"""
+
+    def test_every_ratio_stands_beside_its_target(self) -> None:
+        import run_all
+
+        parts = run_all.shown(self.PRINTED, 0, run_all.FPS)
+        assert parts[0].startswith("Some machine.")
+        assert rows(parts[1])[2:] == [
+            ["tracker: siamfc-pytorch 3957205, time / ours", "1.27", "at least 1.3", "**not met**"],
+            ["tracker: pysot d04028f, the same network, time / ours", "1.50", "at least 1.2", "met"],
+            ["tracker: pysot d04028f, as shipped, time / ours", "1.20", "at least 1.2", "met"],
+        ]
+
+    def test_other_tables(self) -> None:
+        import run_all
+
+        scoring = (
+            "| scoring | pysot, s | here, s | ratio | largest difference of the numbers |\n|---|---|---|---|---|\n"
+            "| VOT2018, NanoTrack | 0.8 (0.7 to 0.9) | 0.15 (0.14 to 0.16) | 5.3 | 1e-9 |\n"
+            "| OTB-100, 6 trackers | 9 (8 to 9) | 1.20 (1.10 to 1.30) | 8.0 | 1e-9 |\n"
+        )
+        assert [line[1:] for target in run_all.SCORING for line in run_all.verdicts(scoring, target)] == [
+            ["5.3", "at least 3", "met"],
+            ["1.20 (1.10 to 1.30)", "at most 1", "**not met**"],
+        ]
+        speed = "| family | network | times the teacher's speed |\n| --- | --- | --- |\n| SiamFC | dim | 5.53 |\n"
+        (target,) = next(section.targets for section in run_all.SECTIONS if "dim_speed" in section.command)
+        assert run_all.verdicts(speed, target) == [
+            ["SiamFC, dim, times the teacher's speed", "5.53", "at least 3", "met"]
+        ]
+
+    def test_a_failure_is_said(self) -> None:
+        import run_all
+
+        assert run_all.shown("no table", 3, ()) == ["```text\nno table\n```\n", "**Failed**, exit status 3.\n"]
+
+    def test_the_list_runs_nothing(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        words = ["--peers", str(tmp_path / "my peers"), "--out", str(tmp_path / "r.md"), "--list"]
+        with pytest.raises(SystemExit, match="0"):
+            run("run_all.py", *words, monkeypatch=monkeypatch)
+        printed = capsys.readouterr().out
+        assert f"siamrpnpp_parity.py '{tmp_path}/my peers/pysot'" in printed
+        assert "scoring.py" not in printed  # no data
+        assert not (tmp_path / "r.md").exists()
+
+    def test_scripts_and_options_of_every_section_are_there(self) -> None:
+        import run_all
+
+        readme = " ".join((FOLDER / "README.md").read_text().split())
+        for section in run_all.SECTIONS:
+            script, *words = section.command.split()
+            text = (FOLDER / script).read_text() + (FOLDER / "harness.py").read_text()
+            assert all(f'"{word}"' in text or word[2:] in text for word in words if word.startswith("--"))
+            assert f"python benchmarks/{script}" in readme
+        assert {section.command.split()[0] for section in run_all.SECTIONS} == {*SCRIPTS} - {"harness.py", "run_all.py"}
+
+
 class TestHarness:
+    def test_a_gpu_is_named_where_it_computes(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        import harness
+
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+        monkeypatch.setattr(torch.cuda, "get_device_name", lambda device=None: "Test GPU")
+        assert "Test GPU" not in harness.environment()
+        assert harness.environment("cuda").startswith("Test GPU, ")
+
     def test_candidates_take_turns(self) -> None:
         import harness
 

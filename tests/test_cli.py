@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from distillery import __version__, cli
 from distillery.errors import UserError
@@ -109,6 +110,30 @@ class TestWorks:
         assert index["tracker"]["inference"]["scales"] == 1
         assert all(np.loadtxt(file, delimiter=",").shape == (3, 4) for file in (tmp_path / "r").glob("*.txt"))
 
+    def test_a_profile_gives_the_settings(
+        self, otb: Path, tmp_path: Path, repository: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        from distillery.config.siamfc import SiamFCInference
+
+        path, file = checkpoint(tmp_path / "net.safetensors"), tmp_path / "own.yaml"
+        content = yaml.safe_load((repository / "config" / "smoke.yaml").read_text())
+        content["tracking"]["siamfc"]["inference"] = {"scales": 1, "window": 0.3}
+        file.write_text(yaml.safe_dump(content))
+        track = ["track", "--benchmark", "otb100", "--root", str(otb), "--results", str(tmp_path / "r")]
+        assert cli.main([*track, "--checkpoint", str(path), "--config", str(file)]) == 0
+        assert "settings:" not in capsys.readouterr().out
+        own = SiamFCInference(scales=1, window=0.3)
+        index = json.loads((tmp_path / "r.json").read_text())
+        assert index["tracker"]["inference"] == own.model_dump(mode="json")
+        assert cli.main([*track, "--checkpoint", str(path)]) == 0
+        out = capsys.readouterr().out.splitlines()
+        assert out[0] == "settings: the published ones of siamfc; pass --config for those of a profile"
+        assert len(out) == 2
+        index = json.loads((tmp_path / "r.json").read_text())
+        assert index["tracker"]["inference"] == SiamFCInference().model_dump(mode="json")
+        assert cli.main([*track, "--baseline", "static", "--config", str(file)]) == 0
+        assert "settings:" not in capsys.readouterr().out
+
     def test_profile_networks(self, tmp_path: Path) -> None:
         path, out = checkpoint(tmp_path / "net.safetensors"), tmp_path / "cost.json"
         command = ["profile-networks", "--params", '{"device": "cpu"}', "--out", str(out)]
@@ -135,7 +160,14 @@ class TestWorks:
 
 @pytest.mark.parametrize(
     "command",
-    [[], ["unknown"], ["track"], ["check", "--benchmark", "vot2013", "--root", "."], ["config", "burn"]],
+    [
+        [],
+        ["track", "--baseline", "static", "--params", "{}", "--config", "config/mini.yaml"],
+        ["unknown"],
+        ["track"],
+        ["check", "--benchmark", "vot2013", "--root", "."],
+        ["config", "burn"],
+    ],
 )
 def test_usage_errors_exit_with_2(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
@@ -242,6 +274,58 @@ class TestFaults:
         message = fails("config", "check", broken)
         assert "optimisation.weight_decai: unknown key; did you mean `weight_decay`" in message
 
+    def test_a_profile_without_the_family(self, fails: Fails, otb: Path, tmp_path: Path, repository: Path) -> None:
+        path = checkpoint(tmp_path / "net.safetensors")
+        sidecar = json.loads(path.with_suffix(".json").read_text())
+        path.with_suffix(".json").write_text(json.dumps(sidecar | {"kind": "siamrpnpp"}))
+        file = tmp_path / "own.yaml"
+        loaded = yaml.safe_load((repository / "config" / "smoke.yaml").read_text())
+        loaded["tracking"].pop("siamrpnpp", None)
+        file.write_text(yaml.safe_dump(loaded))
+        track = ["track", "--benchmark", "otb100", "--root", otb, "--results", tmp_path / "r", "--checkpoint", path]
+        assert f"own.yaml: describes no siamrpnpp trackers, {path} is one" in fails(*track, "--config", file)
+        assert "none.yaml: does not exist" in fails(*track, "--config", tmp_path / "none.yaml")
+
+    def test_labels_beyond_the_three(self, fails: Fails, otb: Path, tmp_path: Path) -> None:
+        out = ["--out", tmp_path / "m.json", "--label", "numbers=3"]
+        words = "--label: 'numbers' is no label; give model, variant, seed alone"
+        assert words in fails("score", "--benchmark", "otb100", "--root", otb, "--results", tmp_path / "r", *out)
+        answer = ["--answer", tmp_path / "a", "--submission", tmp_path / "s.zip"]
+        assert words in fails("answer", "--benchmark", "got10k_test", *answer, *out)
+
+    def test_an_index_is_not_overwritten(self, fails: Fails, otb: Path, tmp_path: Path) -> None:
+        index, results = tmp_path / "seed0.json", tmp_path / "m" / "v" / "seed0"
+        for folder in (tmp_path / "seed0", results):
+            assert cli.main(static(otb, folder)) == 0
+        score = ["--benchmark", "otb100", "--root", otb]
+        answer = ["--benchmark", "got10k_test", "--answer", tmp_path / "a", "--submission", tmp_path / "s.zip"]
+        before = index.read_bytes(), results.with_suffix(".json").read_bytes()
+        for command in (
+            ["score", *score, "--results", tmp_path / "seed0", "--out", index],
+            ["score-all", *score, "--pairs", f"{results}={results}.json"],
+            ["answer", *answer, "--out", index],
+        ):
+            assert "seed0.json: is the index of a results folder and would be overwritten" in fails(*command)
+        assert (index.read_bytes(), results.with_suffix(".json").read_bytes()) == before
+
+    def test_pairs_are_looked_at_before_anything_is_scored(self, fails: Fails, tmp_path: Path) -> None:
+        command = ["score-all", "--benchmark", "otb100", "--root", tmp_path / "none", "--pairs"]
+        assert "'out.json' does not say whose metrics these are" in fails(*command, "lt=out.json")
+        assert "'lt' is given twice" in fails(*command, "lt=m/v/seed0.json", "lt=m/v/seed1.json")
+
+    def test_a_benchmark_named_twice(self, fails: Fails, otb: Path, tmp_path: Path) -> None:
+        on = ["--on", "otb100", otb, tmp_path / "a"]
+        command = ["track", "--baseline", "static", *on]
+        assert "otb100 is named twice" in fails(*command, "--on", "otb100", otb, tmp_path / "b")
+        assert "would meet there" in fails(*command, "--on", "dtb70", otb, tmp_path / "a")
+        assert content(tmp_path) == []
+
+    def test_the_dataset_is_not_replaced_by_results(self, fails: Fails, otb: Path) -> None:
+        before = content(otb)
+        for results in (otb, otb.parent, otb / "r"):
+            assert "which results must not replace" in fails(*static(otb, results))
+        assert content(otb) == before
+
     def test_something_is_in_the_way_of_the_output(self, fails: Fails, otb: Path, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("precious")
         assert "lies below a file" in fails(*static(otb, tmp_path / "file" / "r"))
@@ -273,6 +357,48 @@ class TestDebug:
         monkeypatch.setattr("distillery.datasets.check", fault)
         with pytest.raises(ZeroDivisionError):
             cli.main(["check", "--benchmark", "otb100", "--root", str(tmp_path)])
+
+
+class TestPipes:
+    """What a reader like `head` does to a command: it stops reading, which is nobody's fault."""
+
+    @pytest.fixture(params=["", "1"], ids=["buffered", "unbuffered"], autouse=True)
+    def buffering(self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PYTHONUNBUFFERED", request.param)
+
+    def run(self, *command: object) -> subprocess.CompletedProcess[str]:
+        reader, writer = os.pipe()
+        os.close(reader)
+        try:
+            return subprocess.run(
+                [sys.executable, "-m", "distillery", *map(str, command)],
+                stdout=writer,
+                stderr=subprocess.PIPE,
+                text=True,
+                check=False,
+            )
+        finally:
+            os.close(writer)
+
+    def test_a_closed_pipe_costs_no_file(self, otb: Path, tmp_path: Path) -> None:
+        assert cli.main(static(otb, tmp_path / "r")) == 0
+        score = ["score", "--benchmark", "otb100", "--root", otb, "--results", tmp_path / "r"]
+        done = self.run(*score, "--out", tmp_path / "m.json")
+        assert (done.returncode, done.stderr) == (1, "")
+        assert json.loads((tmp_path / "m.json").read_text())["benchmark"] == "otb100"
+
+    def test_nor_does_it_show_in_long_output(self) -> None:
+        done = self.run("config", "schema")
+        assert (done.returncode, done.stderr) == (1, "")
+
+    def test_another_pipe_is_told(self, monkeypatch: pytest.MonkeyPatch, fails: Fails, tmp_path: Path) -> None:
+        def broken(*_: object) -> None:
+            raise BrokenPipeError(32, "Broken pipe")
+
+        monkeypatch.setattr("distillery.datasets.check", broken)
+        assert "Broken pipe; see the traceback with --debug" in fails(
+            "check", "--benchmark", "otb100", "--root", tmp_path
+        )
 
 
 class TestDisk:

@@ -164,6 +164,25 @@ class TestLocal:
                 dataset_root(source)
 
 
+class TestYears:
+    """VOT2018 and VOT2019 are read by one module, which must be told the year."""
+
+    def test_a_folder_with_the_annotations_of_both(self, tmp_path: Path) -> None:
+        for year, name in (("2018", "ants3"), ("2019", "agility")):
+            (tmp_path / f"VOT{year}.json").write_text(json.dumps({name: {"gt_rect": [[1, 2, 3, 4]]}}))
+        for benchmark, name in (("vot2018", "ants3"), ("vot2019", "agility")):
+            report = datasets.check(benchmark, tmp_path)
+            assert report.benchmark == benchmark
+            assert [fault.split(": ")[1] for fault in report.faults] == [
+                f"sequence {name} is missing; restore it from the official archive."
+            ]
+
+    def test_a_folder_with_the_annotations_of_the_other(self, tmp_path: Path) -> None:
+        (tmp_path / "VOT2018.json").write_text(json.dumps({"ants3": {"gt_rect": [[1, 2, 3, 4]]}}))
+        assert datasets.check("vot2019", tmp_path).counts["missing"] == 60
+        assert datasets.check("vot2018", tmp_path).counts["missing"] == 1
+
+
 class TestParameters:
     def test_an_unknown_benchmark(self, tmp_path: Path) -> None:
         for call in (lambda: make("vot", OTB, tmp_path / "x.json"), lambda: datasets.check("vot", tmp_path)):

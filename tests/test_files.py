@@ -198,7 +198,14 @@ class TestJSON:
             read_json(tmp_path / "none.json")
 
     @pytest.mark.parametrize(
-        ("content", "place"), [(b'{"a": 1,\n oops}', ", line 2"), (b"", ", line 1"), (b'{"a": "\xff\xfe"}', "")]
+        ("content", "place"),
+        [
+            (b'{"a": 1,\n oops}', ", line 2"),
+            (b"", ", line 1"),
+            (b'{"a": "\xff\xfe"}', ""),
+            (b"9" * 5000, ""),
+            (b"[" * 10**5, ""),
+        ],
     )
     def test_broken(self, tmp_path: Path, content: bytes, place: str) -> None:
         (tmp_path / "x.json").write_bytes(content)

@@ -53,7 +53,7 @@ def test_a_network_runs_on_real_sequences(otb: Path, tmp_path: Path) -> None:
     one.mkdir()
     (one / "Crossing").symlink_to(otb / "Crossing")
     root = ["--benchmark", "otb100", "--root", str(one), "--allow-partial"]
-    assert main(["track", *root, "--checkpoint", str(weights), "--results", str(tmp_path / "net")]) == 0
-    rows = (tmp_path / "net" / "Crossing.txt").read_text().splitlines()
+    assert main(["track", *root, "--checkpoint", str(weights), "--results", str(tmp_path / "tracked")]) == 0
+    rows = (tmp_path / "tracked" / "Crossing.txt").read_text().splitlines()
     assert len(rows) == 120
     assert [float(value) for value in rows[0].split(",")] == [205, 151, 17, 50]

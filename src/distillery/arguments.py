@@ -1,18 +1,30 @@
-"""Values of the command line beyond what argparse knows: NAME=VALUE pairs, labels, numbers, JSON."""
+"""Values of the command line beyond what argparse knows: NAME=VALUE pairs, labels, numbers, JSON, what to track."""
 
 from __future__ import annotations
 
+import argparse
 import json
+import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from distillery.errors import UserError
 
+if TYPE_CHECKING:
+    from distillery.config.tracking import TrackJob
 
-def label(items: Sequence[str]) -> dict[str, str | int]:
+LABELS = ("model", "variant", "seed")
+Label = dict[str, str | int]
+
+
+def label(items: Sequence[str]) -> Label:
     """Model, variant and seed to record."""
-    whose: dict[str, str | int] = dict(pairs(items, "--label"))
+    whose: Label = dict(pairs(items, "--label"))
+    unknown = next((name for name in whose if name not in LABELS), None)
+    if unknown is not None:
+        raise UserError(f"{unknown!r} is no label", place="--label", remedy=f"give {', '.join(LABELS)} alone")
     if "seed" in whose:
         whose["seed"] = number(str(whose["seed"]), "--label seed")
     return whose
@@ -24,6 +36,10 @@ def pairs(items: Sequence[str], flag: str) -> dict[str, str]:
     wrong = next((name for name, equals, value in parts if not (equals and value)), None)
     if wrong is not None:
         raise UserError(f"{wrong!r} is not NAME=VALUE", place=flag, remedy="write it with an equals sign")
+    names = [name for name, _, _ in parts]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UserError(f"{twice!r} is given twice", place=flag, remedy="give it once")
     return {name: value for name, _, value in parts}
 
 
@@ -32,17 +48,87 @@ def number(text: str, flag: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise UserError(f"{text!r} is not a whole number", place=flag, remedy="pass a number") from None
+        raise UserError(f"{text[:20]!r} is not a whole number", place=flag, remedy="pass a number") from None
 
 
 def plain_json(text: str) -> Any:
     """The value of --params."""
     try:
         return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UserError(f"is not valid JSON ({error.msg})", file="--params", remedy="pass the rule's params") from None
+    except (ValueError, RecursionError) as error:  # also numbers and nesting beyond what Python takes
+        why = error.msg if isinstance(error, json.JSONDecodeError) else "a number or its nesting is too large"
+        raise UserError(f"is not valid JSON ({why})", file="--params", remedy="pass the rule's params") from None
 
 
 def named_paths(items: Sequence[str], flag: str) -> dict[str, Path]:
     """NAME=PATH items of an option."""
     return {name: Path(value) for name, value in pairs(items, flag).items()}
+
+
+def targets(options: argparse.Namespace) -> dict[str, tuple[Path, Path]]:
+    """Benchmark -> root and results of `distillery track`, each benchmark once."""
+    wanted = [(name, Path(root), Path(results)) for name, root, results in options.on]
+    if options.benchmark:
+        if options.root is None or options.results is None:
+            raise UserError(
+                "a benchmark needs its root and a folder for the results", remedy="give --root and --results"
+            )
+        wanted.append((options.benchmark, options.root, options.results))
+    elif options.root or options.results:
+        raise UserError("--root and --results are those of --benchmark", remedy="give --benchmark, or --on alone")
+    if not wanted:
+        raise UserError("no benchmark is named", remedy="give --benchmark, --root and --results, or --on")
+    names = [name for name, _, _ in wanted]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UserError(f"{twice} is named twice", remedy="run the tracker once on each root")
+    return {name: (root, results) for name, root, results in wanted}
+
+
+def track_job(options: argparse.Namespace) -> TrackJob:
+    """Parameters of `distillery track`: those of --params, a profile's, or the published settings."""
+    from distillery.config.base import parse, parse_json
+    from distillery.config.tracking import TrackJob
+
+    if options.config is None:
+        return parse_json(TrackJob, options.params) if options.params else TrackJob()
+    from distillery.config import jobs, profile
+
+    loaded = profile.load(options.config)
+    family = checkpoint_family(options.checkpoint) if options.checkpoint else None
+    if family and family not in loaded.tracking.families:
+        raise UserError(
+            f"describes no {family} trackers, {options.checkpoint} is one",
+            file=options.config,
+            remedy="pass the profile that it was trained under",
+        )
+    return parse(TrackJob, jobs.track(loaded, family), source=str(options.config))
+
+
+def checkpoint_family(checkpoint: Path) -> str:
+    """Family of a trained tracker."""
+    from distillery.engine.checkpoint import load_sidecar
+    from distillery.tracking.families import FAMILIES
+
+    return str(load_sidecar(checkpoint, kind=tuple(FAMILIES))["kind"])
+
+
+def metrics_of(items: Sequence[str]) -> dict[Path, tuple[Path, Label]]:
+    """RESULTS=METRICS of `distillery score-all`: results -> metrics, and whose they are by the path of the metrics."""
+    found: dict[Path, tuple[Path, Label]] = {}
+    places, owners = set(), set()
+    for results, metrics in pairs(items, "--pairs").items():
+        path = Path(metrics)
+        *_, model, variant, seed = "", "", "", *path.parts
+        stem = re.fullmatch(r"seed([0-9]{1,9})\.json", seed)
+        if stem is None or {model, variant} & {"", "..", path.anchor}:
+            problem = f"{metrics!r} does not say whose metrics these are"
+            raise UserError(problem, place="--pairs", remedy="write them to …/MODEL/VARIANT/seed<k>.json")
+        owner, place = (model, variant, int(stem[1])), os.path.realpath(results)
+        if place in places or owner in owners:
+            what = results if place in places else "/".join(map(str, owner))
+            raise UserError(f"{what!r} is given twice", place="--pairs", remedy="give each tracker once")
+        places.add(place)
+        owners.add(owner)
+        found[Path(results)] = path, dict(zip(LABELS, owner, strict=True))
+    return found

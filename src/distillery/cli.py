@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import errno
+import os
+import select
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,17 +24,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command.
 
     Returns:
-        0, or 1 if the user has something to mend (one sentence on stderr, no traceback unless --debug).
+        0, or 1 if the user has something to mend (one sentence on stderr, no traceback unless --debug) or nobody reads
+        stdout to its end.
     """
     options = _parser().parse_args(arguments)
     try:
-        return options.command(options) or 0
+        status = options.command(options) or 0
+        sys.stdout.flush()  # a closed pipe shows here, not when the interpreter ends
+        return status
     except UserError as error:
         if options.debug:
             raise
         print(f"distillery: {error}", file=sys.stderr)
         return 1
     except OSError as error:
+        if isinstance(error, BrokenPipeError) and _nobody_reads():
+            return 1
         if options.debug:
             raise
         where = f"{error.filename}: " if error.filename else ""
@@ -44,6 +51,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("distillery: stopped; the same command goes on from the last saved state.", file=sys.stderr)
         return 130
+
+
+def _nobody_reads() -> bool:
+    """Whether stdout is a closed pipe (`| head`); if so the rest goes nowhere, as Python's documentation advises."""
+    try:
+        stdout = sys.stdout.fileno()
+    except OSError:  # no file stands behind it
+        return False
+    poll = select.poll()
+    poll.register(stdout, select.POLLOUT)
+    closed = any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+    if closed:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stdout)
+    return closed
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -66,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     def path(to: argparse._ActionsContainer, flag: str, text: str, **kind: Any) -> None:
         to.add_argument(flag, type=Path, help=text, **kind)
 
-    def params(to: argparse.ArgumentParser, required: bool = True) -> None:
+    def params(to: argparse._ActionsContainer, required: bool = True) -> None:
         to.add_argument("--params", required=required, metavar="JSON", help="resolved parameters of the job")
 
     data = command("dataset", commands.dataset, "Write or link a dataset, check it, and list it in a manifest.")
@@ -123,13 +144,26 @@ def _parser() -> argparse.ArgumentParser:
     which = track.add_mutually_exclusive_group(required=True)
     path(which, "--checkpoint", "trained tracker")
     which.add_argument("--baseline", choices=["static", "ncc"], help="trivial tracker")
-    params(track, required=False)
+    settings = track.add_mutually_exclusive_group()
+    params(settings, required=False)
+    path(
+        settings,
+        "--config",
+        "profile (config/mini.yaml) under which the checkpoint was trained: gives test-time settings and device; "
+        "without it and --params the published settings of the checkpoint's family are used",
+    )
+    track.add_argument("--replace", action="store_true", help="replace results folders whatever they hold")
     track.add_argument("--allow-partial", action="store_true", help="run on the sequences that are there")
     track.add_argument("--repetitions", type=int, default=1, help="runs of a stochastic tracker (VOT: 15, GOT-10k: 3)")
 
     score = command("score", commands.score, "Score anyone's results by a benchmark's protocol.")
     score.add_argument("--benchmark", required=True, choices=BENCHMARKS)
-    path(score, "--root", "folder in the official layout; images are not needed", required=True)
+    path(
+        score,
+        "--root",
+        "folder in the official layout; of its images only VOT's are needed, each sequence's first",
+        required=True,
+    )
     path(score, "--results", "folder of result files, or .npz of person search", required=True)
     score.add_argument("--protocol", help="variant (otb100: got10k, pysot, …; vot2019: pysot, vottoolkit; see docs)")
     path(score, "--out", "JSON file for the metrics")
@@ -138,7 +172,12 @@ def _parser() -> argparse.ArgumentParser:
 
     many = command("score-all", commands.score_all, "Score many trackers on one benchmark.")
     many.add_argument("--benchmark", required=True, choices=TRACKING)
-    path(many, "--root", "folder in the official layout; images are not needed", required=True)
+    path(
+        many,
+        "--root",
+        "folder in the official layout; of its images only VOT's are needed, each sequence's first",
+        required=True,
+    )
     many.add_argument("--protocol", help="variant, as for score")
     many.add_argument(
         "--pairs", nargs="+", required=True, metavar="RESULTS=METRICS", help="…/<model>/<variant>/seed<k>.json to write"
@@ -148,7 +187,7 @@ def _parser() -> argparse.ArgumentParser:
     pack.add_argument("--benchmark", required=True, choices=SERVER_SETS)
     path(pack, "--root", "folder in the official layout", required=True)
     path(pack, "--results", "folder of result files", required=True)
-    path(pack, "--out", "zip to write; a record with its hash lies beside it", required=True)
+    path(pack, "--out", "NAME.zip to write; its record with its hash is NAME.zip.json", required=True)
 
     answer = command("answer", commands.answer, "Import a server's answer as metrics.")
     answer.add_argument("--benchmark", required=True, choices=SERVER_SETS)

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 
-from distillery.arguments import label, named_paths, number, pairs, plain_json
-from distillery.errors import UserError
+from distillery import arguments
+from distillery.arguments import label, named_paths, plain_json
 
 
 def dataset(options: argparse.Namespace) -> None:
@@ -87,20 +86,12 @@ def select_students(options: argparse.Namespace) -> None:
 
 def track(options: argparse.Namespace) -> None:
     """Runs a tracker over one benchmark or several."""
-    from distillery.config.base import parse_json
-    from distillery.config.tracking import TrackJob
     from distillery.tracking import running
 
-    targets = {name: (Path(root), Path(results)) for name, root, results in options.on}
-    if options.benchmark:
-        if options.root is None or options.results is None:
-            raise UserError(
-                "a benchmark needs its root and a folder for the results", remedy="give --root and --results"
-            )
-        targets[options.benchmark] = (options.root, options.results)
-    if not targets:
-        raise UserError("no benchmark is named", remedy="give --benchmark, --root and --results, or --on")
-    job = parse_json(TrackJob, options.params) if options.params else TrackJob()
+    targets, job = arguments.targets(options), arguments.track_job(options)
+    if options.checkpoint and job.inference is None:
+        family = arguments.checkpoint_family(options.checkpoint)
+        print(f"settings: the published ones of {family}; pass --config for those of a profile")
     indices = running.track_all(
         targets,
         job,
@@ -108,6 +99,7 @@ def track(options: argparse.Namespace) -> None:
         baseline=options.baseline,
         allow_partial=options.allow_partial,
         repetitions=options.repetitions,
+        replace=options.replace,
     )
     for name, index in indices.items():
         rate = index["speed"]["frames_per_second"]
@@ -117,7 +109,11 @@ def track(options: argparse.Namespace) -> None:
 def score(options: argparse.Namespace) -> None:
     """Scores results."""
     from distillery.files import write_json
+    from distillery.summary import lines
+    from distillery.tracking.destinations import refuse_index
 
+    whose = label(options.label)
+    refuse_index(options.out)
     if options.benchmark == "cuhk_sysu":
         from distillery.person_search import scoring as search
 
@@ -133,27 +129,24 @@ def score(options: argparse.Namespace) -> None:
             protocol=options.protocol,
             allow_partial=options.allow_partial,
         )
-    metrics |= label(options.label)
-    for name, value in metrics["numbers"].items():
-        print(f"{name}: {value:.4f}" if value is not None else f"{name}: not defined")
-    for name, value in metrics["counts"].items():
-        print(f"{name}: {value}")
-    if metrics.get("note"):
-        print(f"note: {metrics['note']}")
-    if options.out:
+    metrics |= whose
+    if options.out:  # before anything is printed: a closed pipe (`| head`) must not cost the file
         write_json(options.out, metrics)
+    for line in lines(metrics):
+        print(line)
 
 
 def score_all(options: argparse.Namespace) -> None:
     """Scores many trackers on one benchmark; whose results they are stands in the path of the metrics."""
     from distillery.files import write_json
     from distillery.tracking import scoring
+    from distillery.tracking.destinations import refuse_index
 
-    wanted = {Path(results): Path(metrics) for results, metrics in pairs(options.pairs, "--pairs").items()}
+    wanted = arguments.metrics_of(options.pairs)
+    for metrics, _ in wanted.values():
+        refuse_index(metrics)
     scored = scoring.score_many(options.benchmark, options.root, list(wanted), protocol=options.protocol)
-    for results, metrics in wanted.items():
-        *_, model, variant, seed = metrics.with_suffix("").parts
-        whose = {"model": model, "variant": variant, "seed": number(seed.removeprefix("seed"), "--pairs")}
+    for results, (metrics, whose) in wanted.items():
         write_json(metrics, scored[results] | whose)
     print(f"{options.benchmark}: {len(wanted)} results scored")
 
@@ -169,10 +162,12 @@ def submission(options: argparse.Namespace) -> None:
 def answer(options: argparse.Namespace) -> None:
     """Imports a server's answer as metrics."""
     from distillery.files import write_json
+    from distillery.tracking.destinations import refuse_index
     from distillery.tracking.submission import import_answer
 
-    metrics = import_answer(options.benchmark, options.answer, options.submission)
-    write_json(options.out, metrics | label(options.label))
+    whose = label(options.label)
+    refuse_index(options.out)
+    write_json(options.out, import_answer(options.benchmark, options.answer, options.submission) | whose)
 
 
 def response_maps(options: argparse.Namespace) -> None:
@@ -222,11 +217,11 @@ def search(options: argparse.Namespace) -> None:
 def profile_networks(options: argparse.Namespace) -> None:
     """Measures networks."""
     from distillery.config.base import parse_json
-    from distillery.config.training import Compute
+    from distillery.config.profiling import Profiling
     from distillery.profiling import profile_networks
 
-    checkpoints = named_paths(options.checkpoints, "--checkpoints")
-    profile_networks(checkpoints, parse_json(Compute, options.params), options.out)
+    job = parse_json(Profiling, options.params)
+    profile_networks(named_paths(options.checkpoints, "--checkpoints"), job, options.out, job.inference)
 
 
 def tables(options: argparse.Namespace) -> None:

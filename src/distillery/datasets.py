@@ -32,6 +32,8 @@ class Dataset(NamedTuple):
     spec: type[Section]
     writer: str
     checker: str
+    name: str | None = None
+    """What the checker is told where it checks several benchmarks."""
 
 
 DATASETS = {
@@ -45,10 +47,10 @@ DATASETS = {
         EmbeddedDTB70, "distillery.data.worlds.dtb70:write_dtb70", "distillery.tracking.benchmarks.dtb70:check"
     ),
     "vot2018": Dataset(
-        EmbeddedVOT, "distillery.data.worlds.vot:write_vot2018", "distillery.tracking.benchmarks.vot:check"
+        EmbeddedVOT, "distillery.data.worlds.vot:write_vot2018", "distillery.tracking.benchmarks.vot:check", "vot2018"
     ),
     "vot2019": Dataset(
-        EmbeddedVOT, "distillery.data.worlds.vot:write_vot2019", "distillery.tracking.benchmarks.vot:check"
+        EmbeddedVOT, "distillery.data.worlds.vot:write_vot2019", "distillery.tracking.benchmarks.vot:check", "vot2019"
     ),
     "lasot": Dataset(
         EmbeddedLaSOT, "distillery.data.worlds.lasot:write_lasot", "distillery.tracking.benchmarks.lasot:check"
@@ -101,7 +103,7 @@ def make(
             root.unlink()
         with atomic_folder(root) as folder:
             _function(row.writer)(folder, spec, workers, progress)
-    report: CheckReport = _function(row.checker)(root)
+    report = _check(row, root)
     if report.faults:
         more = f" (and {len(report.faults) - 1} more)" if len(report.faults) > 1 else ""
         raise UserError(
@@ -115,8 +117,7 @@ def make(
 
 def check(benchmark: str, root: Path) -> CheckReport:
     """What is present, missing and malformed under a root in a benchmark's official layout."""
-    report: CheckReport = _function(_row(benchmark).checker)(root)
-    return report
+    return _check(_row(benchmark), root)
 
 
 def _row(benchmark: str) -> Dataset:
@@ -125,10 +126,16 @@ def _row(benchmark: str) -> Dataset:
     return DATASETS[benchmark]
 
 
+def _check(row: Dataset, root: Path) -> CheckReport:
+    told = {} if row.name is None else {"name": row.name}
+    report: CheckReport = _function(row.checker)(root, **told)
+    return report
+
+
 def _parse(row: Dataset, parameters: str) -> Section:
     try:
         source = json.loads(parameters).get("source")
-    except (json.JSONDecodeError, AttributeError):
+    except (ValueError, RecursionError, AttributeError):
         source = None
     return parse_json(LocalCopy if source == "local" else row.spec, parameters)
 

@@ -109,7 +109,7 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UserError("does not exist", file=path, remedy="run the rule that writes it") from error
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # also numbers and nesting beyond what Python takes
         place = f"line {error.lineno}" if isinstance(error, json.JSONDecodeError) else None
         raise UserError("is not valid JSON", file=path, place=place, remedy="delete it and rerun") from error
 

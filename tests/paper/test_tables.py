@@ -252,6 +252,40 @@ def test_galleries_and_speed(tables):
     assert "Measured on one CPU (Test CPU), 1 thread: batch 1, float32." in text
 
 
+def test_a_gpu_has_columns_of_its_own_where_one_was_measured(run, tables, tmp_path):
+    assert "GPU" not in (tables / "compute.md").read_text(encoding="utf-8")
+    assert not [name for name in _csv(tables, "compute").columns if name.startswith("gpu")]
+    times = {
+        key: {"milliseconds": milliseconds, "fps": 1000 / milliseconds}
+        for key, milliseconds in (("siamfc/teacher", 2.0), ("siamfc/dim-tsskd", 0.8))
+    }
+    gpu = {"convention": "batch 1, float32 with TF32 convolutions; ms", "machine": {"device": "Test GPU"}}
+    profile = tmp_path / "compute.json"
+    write_json(profile, read_json(run.compute) | {"gpu": gpu | {"networks": times}})
+    write_tables(run.params, run.metrics, run.sidecars, profile, tmp_path, searches=run.searches)
+    text = (tmp_path / "compute.md").read_text(encoding="utf-8")
+    assert (
+        "Measured on one CPU (Test CPU), 1 thread: batch 1, float32. GPU: Test GPU, batch 1, float32 with TF32" in text
+    )
+    rows = _markdown_rows(tmp_path, "compute", "Network")
+    dim = rows["SiamFC dim, TSsKD"]
+    assert (dim["ms"], dim["Faster by"]) == ("4.10", f"3.0{TIMES}")
+    assert (dim["GPU ms"], dim["GPU FPS"], dim["GPU faster by"]) == ("0.80", "1,250", f"2.5{TIMES}")
+    assert rows["SiamFC dim, TSKD"]["GPU ms"] == NONE
+    frame = _csv(tmp_path, "compute").set_index(["model", "variant"])
+    assert frame.loc[("siamfc", "dim-tsskd"), "gpu_speedup"] == pytest.approx(2.5)
+    assert frame.loc[("siamfc", "dim-tsskd"), "gpu_machine"] == "Test GPU"
+
+
+def test_the_overlap_on_got10k_is_the_test_servers(tables):
+    assert published_values("got10k", "siamfc/teacher") is None  # the part that is scored here is another one
+    assert published_values("got10k_test", "siamfc/teacher").values == {"ao": 0.355}
+    (row,) = [row for row in _csv(tables, "published").to_dict("records") if row["measure"] == "ao"]
+    assert (row["benchmark"], row["value"], row["mark"]) == ("got10k_test", 0.355, "found")
+    text = (tables / "published.md").read_text(encoding="utf-8")
+    assert re.search(r"\| GOT-10k \(test, server\) +\| AO +\| +0\.355 +\| found ", text)
+
+
 def test_special_characters_are_escaped(tables):
     frame = _csv(tables, "tracking")
     frame.loc[0, "label"] = r"50% of_#1 & {x} ~ ^ \ | <b>"

@@ -63,3 +63,13 @@ def test_the_first_pixel_of_a_file_is_index_zero() -> None:
 def test_the_centre_of_one_pixel_is_that_pixel() -> None:
     assert boxes.xywh_to_centre([3, 4, 1, 1])[:2].tolist() == [3, 4]
     assert boxes.xywh_to_centre([3, 4, 2, 3])[:2].tolist() == [3.5, 5]
+
+
+@pytest.mark.filterwarnings("error")
+def test_numbers_that_no_image_has() -> None:
+    assert boxes.iou([1e200, 0, 10, 10], [0, 0, 10, 10]) == 0
+    assert 0 <= boxes.iou([0, 0, 1e200, 1e200], [0, 0, 10, 10]) < 1e-15
+    assert boxes.iou([0, 0, 1e308, 1e308], [0, 0, 1e308, 1e308]) == 1
+    reached = boxes.within_reach([-1e300, 5, 1e155, np.nan])
+    assert reached[:3].tolist() == [-boxes.FARTHEST, 5, boxes.FARTHEST]
+    assert np.isnan(reached[3])

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from distillery.config.siamrpn import SiamRPNArchitecture, SiamRPNGeometry
+from distillery.config.siamrpn import RPNInference, SiamRPNArchitecture, SiamRPNGeometry
 from distillery.config.training import Compute
 from distillery.engine import checkpoint
 from distillery.engine.cost import operations
@@ -48,3 +48,11 @@ def test_operations_by_hand(saved: Path) -> None:
     heads = [(10, 10, 3, 20), (10, 10, 3, 20), (10, 10, 4, 17), (10, 20, 4, 17), (20, 20, 1, 17)]
     expected = sum(i * o * kernel**2 * side**2 for i, o, kernel, side in convolutions + heads)
     assert operations(prepare(saved, Compute(device="cpu")).call) == expected
+
+
+def test_the_search_region_is_that_of_the_settings(saved: Path) -> None:
+    small = prepare(saved, Compute(device="cpu"), RPNInference(small=0.1))
+    ordinary = prepare(saved, Compute(device="cpu"), RPNInference(small=0.1, adaptive=False))
+    assert small.description == "one frame: 1 crop of 135 px"
+    assert ordinary.description == "one frame: 1 crop of 127 px"
+    assert operations(small.call) > operations(ordinary.call)

@@ -271,3 +271,15 @@ def test_other_checkpoints_are_refused(saved: Path) -> None:
     write_json(sidecar, read_json(sidecar) | {"kind": "siamfc"})
     with pytest.raises(UserError, match="describes a checkpoint of kind 'siamfc', not 'siamrpn' or 'siamrpnpp'"):
         from_checkpoint(saved, Compute(device="cpu"), RPNInference())
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("box", [[0, 0, 1e155, 1e155], [1e300, -1e300, 40, 30], [0, 0, 1e308, 1e-3], [0, 0, 40, 1e200]])
+@pytest.mark.parametrize("adaptive", [True, False])
+def test_a_first_box_that_no_image_has(box: list[float], adaptive: bool) -> None:
+    made = RPNTracker(Fixed(peak(2, 9, 9)), RPNInference(adaptive=adaptive), CPU)
+    made.init(IMAGE, box)
+    for _ in range(3):
+        found = made.update(IMAGE)
+        assert np.isfinite(found).all()
+        assert (found[2:] <= (240, 180)).all()

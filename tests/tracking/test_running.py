@@ -17,7 +17,8 @@ from distillery.engine import checkpoint as checkpoints
 from distillery.errors import UserError
 from distillery.files import sha256_of_file
 from distillery.tracking import siamrpn
-from distillery.tracking.running import track, track_all
+from distillery.tracking.families import FAMILIES
+from distillery.tracking.running import PUBLISHED, track, track_all
 from distillery.tracking.siamfc import SiamFC
 
 JOB = TrackJob(compute=Compute(device="cpu"), inference=SiamFCInference(scales=1))
@@ -100,7 +101,10 @@ def everywhere(tmp_path: Path, root: Path) -> dict[str, tuple[Path, Path]]:
         (got10k / "val" / name / "groundtruth.txt").write_text(boxes)
         (got10k / "val" / name / "absence.label").write_text("0\n" * 8)
         (got10k / "val" / name / "cover.label").write_text("8\n" * 8)
-        shutil.copytree(root / name / "img", tracking_net / "frames" / name)
+        frames = tracking_net / "frames" / name
+        frames.mkdir(parents=True)
+        for number, image in enumerate(sorted((root / name / "img").iterdir())):
+            shutil.copy(image, frames / f"{number}.jpg")
         (tracking_net / "anno").mkdir(exist_ok=True)
         (tracking_net / "anno" / f"{name}.txt").write_text(boxes.split()[0])
     for folder in (vot, got10k / "val"):
@@ -160,6 +164,16 @@ def test_the_kind_of_the_checkpoint_chooses_the_tracker(tmp_path: Path, root: Pa
     net.with_suffix(".json").write_text(json.dumps(sidecar | {"kind": "kcf"}))
     with pytest.raises(UserError, match="of kind 'kcf', not 'siamfc' or 'siamrpn' or 'siamrpnpp'"):
         track("otb100", root, tmp_path / "b", plain, checkpoint=net)
+
+
+def test_published_settings() -> None:
+    """Values of the reference repositories' configs, as the table of `RPNInference` lists them."""
+    chosen = {name: PUBLISHED[name] for name in ("siamrpn", "siamrpnpp")}
+    assert {name: (one.window, one.penalty, one.rate, one.adaptive) for name, one in chosen.items()} == {
+        "siamrpn": (0.42, 0.055, 0.295, True),
+        "siamrpnpp": (0.42, 0.05, 0.38, False),
+    }
+    assert PUBLISHED.keys() == FAMILIES.keys()
 
 
 def test_faults(tmp_path: Path, root: Path, net: Path) -> None:

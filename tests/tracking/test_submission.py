@@ -57,7 +57,8 @@ def test_the_archive_is_what_the_server_takes(tmp_path: Path, tracking_net: tupl
         "sequences": 2,
         "tracker": {"tracker": "static"},
     }
-    assert json.loads((tmp_path / "out.json").read_text()) == record
+    assert json.loads((tmp_path / "out.zip.json").read_text()) == record
+    assert pack("trackingnet_test", *tracking_net, tmp_path / "out.zip") == record
 
 
 def test_equal_results_give_equal_bytes(tmp_path: Path, tracking_net: tuple[Path, Path]) -> None:
@@ -99,6 +100,34 @@ def test_incomplete_results_are_not_packed(tmp_path: Path, tracking_net: tuple[P
     assert not (tmp_path / "out.zip").exists()
 
 
+def test_the_index_outlives_its_submission(tmp_path: Path, tracking_net: tuple[Path, Path]) -> None:
+    root, results = tracking_net
+    index = results.with_name("results.json")
+    before = index.read_bytes()
+    pack("trackingnet_test", root, results, results.with_name("results.zip"))
+    assert index.read_bytes() == before
+    track("trackingnet_test", root, results, TrackJob(), baseline="static")
+
+
+def test_what_a_submission_may_not_be_written_over(tmp_path: Path, tracking_net: tuple[Path, Path]) -> None:
+    for name in ("results.json", "out", "out.zip.json"):
+        with pytest.raises(UserError, match=r"does not end in \.zip"):
+            pack("trackingnet_test", *tracking_net, tmp_path / name)
+    for text in ((tmp_path / "results.json").read_text(), '{"a": 1}', "no JSON"):
+        (tmp_path / "out.zip.json").write_text(text)
+        with pytest.raises(UserError, match=r"out\.zip\.json: is not the record of a submission and would be over"):
+            pack("trackingnet_test", *tracking_net, tmp_path / "out.zip")
+        assert (tmp_path / "out.zip.json").read_text() == text
+    assert not (tmp_path / "out.zip").exists()
+
+
+def test_results_are_found_from_within(
+    tmp_path: Path, tracking_net: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tracking_net[1])
+    assert pack("trackingnet_test", tracking_net[0], Path(), tmp_path / "a.zip")["tracker"] == {"tracker": "static"}
+
+
 @pytest.fixture
 def sent(tmp_path: Path, tracking_net: tuple[Path, Path]) -> Path:
     pack("trackingnet_test", *tracking_net, tmp_path / "out.zip")
@@ -131,6 +160,7 @@ def test_an_answer_becomes_metrics(tmp_path: Path, sent: Path, text: str) -> Non
     [
         ("", "lacks auc, precision, normalized_precision"),
         ("{", "is not valid JSON"),
+        pytest.param(f'{{"success": {"9" * 5000}}}', "is not valid JSON", id="5000 digits"),
         ('{"success": 57.1, "precision": 53.3}', "lacks normalized_precision"),
         (json.dumps(ANSWER | {"Success": 157}), "Success: holds '157', not a number from 0 to 100"),
         (json.dumps(ANSWER | {"Success": -1}), "holds '-1', not a number"),
@@ -169,8 +199,8 @@ def test_the_answer_belongs_to_what_was_sent(tmp_path: Path, sent: Path) -> None
         import_answer("trackingnet_test", tmp_path / "answer.json", sent)
     with pytest.raises(UserError, match="does not exist; pass the archive that was sent"):
         import_answer("trackingnet_test", tmp_path / "answer.json", tmp_path / "none.zip")
-    sent.with_suffix(".json").unlink()
-    with pytest.raises(UserError, match=r"out\.json: does not exist"):
+    Path(f"{sent}.json").unlink()
+    with pytest.raises(UserError, match=r"out\.zip\.json: does not exist"):
         import_answer("trackingnet_test", tmp_path / "answer.json", sent)
     (tmp_path / "answer.json").write_bytes(b"\xff\xfe")
     with pytest.raises(UserError, match="is not a text file"):

@@ -288,3 +288,11 @@ def test_from_checkpoint(tmp_path: Path) -> None:
     for tracker in (loaded, direct):
         tracker.init(IMAGE, BOX)
     assert loaded.update(IMAGE).tolist() == direct.update(IMAGE).tolist()
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("box", [[0, 0, 1e155, 1e155], [1e300, -1e300, 40, 30], [0, 0, 40, 1e200]])
+def test_a_first_box_that_no_image_has(box: list[float]) -> None:
+    tracker = SiamFCTracker(network(), SiamFCInference(), CPU)
+    tracker.init(np.zeros((60, 80, 3), np.uint8), box)
+    assert np.isfinite(tracker.update(np.zeros((60, 80, 3), np.uint8))).all()

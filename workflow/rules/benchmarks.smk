@@ -1,5 +1,6 @@
 # Run every network and every trivial method on its benchmarks, score the results, and measure size and speed.
-# The index of a result folder stands for it: it holds the hash of every file.
+# The index of a result folder stands for it: it holds the hash of every file. Snakemake removes it before it runs a job
+# again, and `track` replaces a folder without an index only when told so.
 
 for group, benchmarks in benchmark_groups().items():
 
@@ -25,7 +26,8 @@ for group, benchmarks in benchmark_groups().items():
         message:
             f"Tracking on {group}, {{wildcards.family}} {{wildcards.variant}}, seed {{wildcards.seed}}"
         shell:
-            "python -m distillery track --checkpoint {input.weights} --params {params.job:q} {params.runs} 2>&1 | tee {log}"
+            "python -m distillery track --checkpoint {input.weights} --params {params.job:q} --replace {params.runs}"
+            " 2>&1 | tee {log}"
 
 
 rule track_baseline:
@@ -47,7 +49,8 @@ rule track_baseline:
     message:
         "Tracking, baseline {wildcards.variant}"
     shell:
-        "python -m distillery track --baseline {wildcards.variant} --params {params.job:q} {params.runs} 2>&1 | tee {log}"
+        "python -m distillery track --baseline {wildcards.variant} --params {params.job:q} --replace {params.runs}"
+        " 2>&1 | tee {log}"
 
 
 # One job scores all models of a target on a benchmark: the truth is read once, and each model takes a fraction of a second.

@@ -52,8 +52,9 @@ def parse_json(section: type[S], text: str, *, source: str = "--params") -> S:
     """`parse` for a JSON string, as jobs receive their parameters."""
     try:
         value = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UserError(f"is not valid JSON ({error.msg})", file=source, remedy="pass the rule's params") from None
+    except (ValueError, RecursionError) as error:  # not JSON, a number of thousands of digits, or nested too deep
+        reason = getattr(error, "msg", "a number or a nesting is too large")
+        raise UserError(f"is not valid JSON ({reason})", file=source, remedy="pass the rule's params") from None
     return parse(section, value, source=source)
 
 
@@ -69,8 +70,8 @@ def parse_tagged(sections: Mapping[str, type[S]], tag: str, text: str, *, source
     try:
         value = json.loads(text)
         name = value.get(tag) if isinstance(value, dict) else None
-    except json.JSONDecodeError:
-        name = None
+    except (ValueError, RecursionError):
+        return parse_json(next(iter(sections.values())), text, source=source)  # which says what is wrong with it
     if not isinstance(name, str) or name not in sections:
         raise UserError(
             f"is {name!r}, not one of {', '.join(sections)}", file=source, place=tag, remedy="pass the rule's params"

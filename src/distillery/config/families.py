@@ -16,7 +16,7 @@ from distillery.config.pairs import Pairs
 from distillery.config.selection import Selection
 from distillery.config.siamfc import SiamFCArchitecture, SiamFCGeometry, SiamFCInference
 from distillery.config.siamrpn import RPNInference, RPNLabels, SiamRPNArchitecture, SiamRPNGeometry
-from distillery.config.siamrpnpp import IMAGENET, SiamRPNPPArchitecture, SiamRPNPPGeometry
+from distillery.config.siamrpnpp import IMAGENET, PYSOT_INFERENCE, SiamRPNPPArchitecture, SiamRPNPPGeometry
 from distillery.config.training import Name, Optimisation
 
 Target = Literal["headline", "ablations"]
@@ -162,7 +162,7 @@ class SiamRPNPPFamily(Family):
     """Crop sizes and anchors."""
     labels: RPNLabels = RPNLabels()
     """Which anchors are trained on, and how the ground-truth losses are weighed."""
-    inference: RPNInference = RPNInference()
+    inference: RPNInference = PYSOT_INFERENCE
     """Test-time settings, the same for every network."""
     architectures: Annotated[dict[Name, SiamRPNPPArchitecture], Field(min_length=1)]
     """Networks by name."""

@@ -11,6 +11,7 @@ from distillery.config.distillation import Distillation
 from distillery.config.families import Target, recording_of
 from distillery.config.paper import from_profile
 from distillery.config.profile import Profile
+from distillery.config.profiling import Inference, Profiling
 from distillery.config.selection import SelectionJob
 from distillery.config.training import Optimisation
 
@@ -149,7 +150,8 @@ def search(profile: Profile, *, true_boxes: bool = False) -> dict[str, Any]:
 
 def profiling(profile: Profile) -> dict[str, Any]:
     """Parameters of `distillery profile-networks`."""
-    return _plain(profile.compute)
+    settings = {name: family.inference for name, family in profile.tracking.families.items()}
+    return _plain(Profiling(**dict(profile.compute), inference=Inference(**settings)))
 
 
 def paper(profile: Profile, target: Target, *, with_config: bool = False) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from distillery.config.base import Section
 from distillery.config.siamfc import Layout
-from distillery.config.siamrpn import RPNGeometry
+from distillery.config.siamrpn import RPNGeometry, RPNInference
 from distillery.config.training import NonNegative, Positive
 
 Backbone = Literal["resnet50", "resnet34", "resnet18", "mobilenet_v2"]
@@ -123,3 +123,7 @@ class SiamRPNPPGeometry(RPNGeometry):
         if margin < 0 or margin % 2:
             return f"template must be {self.positions(self.exemplar)} or less by an even number, to lie in the middle"
         return None
+
+
+PYSOT_INFERENCE = RPNInference(window=0.42, penalty=0.05, rate=0.38, adaptive=False)
+"""Test-time settings of pysot's ResNet-50 model."""

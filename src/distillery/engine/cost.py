@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
+from torch import device as torch_device
 from torch.utils.flop_counter import FlopCounterMode
 
-CONVENTION = (
-    "batch 1, float32; milliseconds are the median over repeated calls of the whole step from image to answer, the "
-    "networks taking turns, image decoding excluded; one MAC is two floating-point operations"
-)
+from distillery.engine.devices import Device
+
+CPU = torch_device("cpu")
 
 
 class Step(NamedTuple):
@@ -26,6 +26,22 @@ class Step(NamedTuple):
     """What it is ("one frame: 3 scales of 255 px")."""
 
 
+def convention(device: Device) -> str:
+    """How is measured on a prepared device, in words; the precision is that of its forward passes."""
+    return (
+        f"batch 1, {_precision(device)}; milliseconds are the median over repeated calls of the whole step from image "
+        "to answer, the networks taking turns, image decoding excluded; one MAC is two floating-point operations"
+    )
+
+
+def _precision(device: Device) -> str:
+    name = str(device.dtype).removeprefix("torch.")
+    if device.dtype != torch.float32:
+        return f"{name} by autocast"
+    rounds = device.torch.type == "cuda" and torch.backends.cudnn.allow_tf32
+    return f"{name} with TF32 convolutions" if rounds else name
+
+
 def operations(call: Callable[[], Any]) -> int:
     """Multiply-accumulates of one call (convolutions and matrix products), on the CPU or a GPU."""
     with FlopCounterMode(display=False) as counter:
@@ -33,13 +49,15 @@ def operations(call: Callable[[], Any]) -> int:
     return int(counter.get_total_flops()) // 2
 
 
-def milliseconds(calls: Sequence[Callable[[], Any]], *, rounds: int = 30, warmup: int = 2) -> list[float]:
-    """Median time of each call in milliseconds, waiting for the GPU where there is one.
+def milliseconds(
+    calls: Sequence[Callable[[], Any]], *, device: torch_device = CPU, rounds: int = 30, warmup: int = 2
+) -> list[float]:
+    """Median time of each call in milliseconds; a GPU is waited for.
 
     The calls take turns, round by round: a machine whose speed drifts drifts for all of them, and ratios hold. A turn
     begins with an untimed call, or a network would pay for the cache that its predecessor left.
     """
-    wait: Callable[[], None] = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
+    wait: Callable[[], None] = torch.cuda.synchronize if device.type == "cuda" else lambda: None
     times: list[list[float]] = [[] for _ in calls]
     for index in range(warmup + rounds):
         for call, taken in zip(calls, times, strict=True):
@@ -53,10 +71,10 @@ def milliseconds(calls: Sequence[Callable[[], Any]], *, rounds: int = 30, warmup
     return [statistics.median(taken) for taken in times]
 
 
-def machine() -> dict[str, Any]:
-    """Where it was measured."""
+def machine(device: torch_device = CPU) -> dict[str, Any]:
+    """Where it was measured: `device` is the one that computed, whatever else the machine has."""
     return {
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "processor": _processor(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,

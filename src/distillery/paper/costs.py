@@ -31,6 +31,31 @@ class Compute(Record):
     """What one step is ("one frame: 3 scales of 255 px")."""
 
 
+class Time(Record):
+    """Time of one network's step on a second device."""
+
+    milliseconds: Annotated[float, Field(gt=0)]
+    """Median time of one step."""
+    fps: Annotated[float, Field(gt=0)]
+    """Steps a second."""
+
+
+class Times(Record):
+    """What was measured on a GPU."""
+
+    convention: str
+    """How it was measured, in words."""
+    machine: dict[str, Any]
+    """Where: `device`, `processor`, `threads`."""
+    networks: Annotated[dict[str, Time], Field(min_length=1)]
+    """Time by `model/variant`."""
+
+    @property
+    def place(self) -> str:
+        """The machine in words."""
+        return _place(self.machine)
+
+
 class ComputeProfile(Record):
     """compute.json: what every network costs, measured on one machine in one way."""
 
@@ -41,14 +66,21 @@ class ComputeProfile(Record):
     networks: Annotated[dict[str, Compute], Field(min_length=1)]
     """Cost by `model/variant`."""
 
+    gpu: Times | None = None
+    """The same steps on a GPU, where one was measured."""
+
     @property
     def place(self) -> str:
         """The machine in words."""
-        device, threads = str(self.machine.get("device", "unknown device")), self.machine.get("threads")
-        if device != "cpu":
-            return device
-        processor = f"one CPU ({self.machine['processor']})" if self.machine.get("processor") else "one CPU"
-        return f"{processor}, {threads} thread{'' if threads == 1 else 's'}" if threads else processor
+        return _place(self.machine)
+
+
+def _place(machine: Mapping[str, Any]) -> str:
+    device, threads = str(machine.get("device", "unknown device")), machine.get("threads")
+    if device != "cpu":
+        return device
+    processor = f"one CPU ({machine['processor']})" if machine.get("processor") else "one CPU"
+    return f"{processor}, {threads} thread{'' if threads == 1 else 's'}" if threads else processor
 
 
 class Sidecar(Record):

@@ -64,11 +64,12 @@ BENCHMARK_LABELS = {
     "trackingnet": "TrackingNet (held-out part)",
     "trackingnet_test": "TrackingNet (test, server)",
     "got10k": "GOT-10k (validation part)",
+    "got10k_test": "GOT-10k (test, server)",
     "cuhk_sysu": "CUHK-SYSU",
 }
 """Benchmark, in the layout of which the data lie -> how readers see it."""
 
-SERVER = {"trackingnet": "trackingnet_test"}
+SERVER = {"trackingnet": "trackingnet_test", "got10k": "got10k_test"}
 """Benchmarks of which only a part can be scored here -> the name of the part that a server scores."""
 AWAITING = "awaiting server"
 """Cell of a number that only the server can give."""
@@ -83,6 +84,7 @@ HEADLINE: dict[str, tuple[str, ...]] = {
     "trackingnet": _ONE_PASS,
     "trackingnet_test": _ONE_PASS,
     "got10k": ("ao", "sr_50"),
+    "got10k_test": ("ao", "sr_50"),
     "cuhk_sysu": ("map", "top1", "ap", "recall"),
 }
 """Benchmark -> the measures that papers print and whose paired differences are reported; the first ranks."""

@@ -54,7 +54,7 @@ def _row(benchmark: str | None, variant: str | None, name: str, mark: Mark, sour
 _TEACHERS = (
     _row("otb100", "siamfc/teacher", "SiamFC", "found", _SIAMFC, auc=0.578, precision=0.765),
     _row("dtb70", "siamfc/teacher", "SiamFC", "found", _SIAMFC, auc=0.493, precision=0.731),
-    _row("got10k", "siamfc/teacher", "SiamFC", "found", _SIAMFC, ao=0.355),
+    _row("got10k_test", "siamfc/teacher", "SiamFC", "found", _SIAMFC, ao=0.355),
     _row("vot2018", "siamfc/teacher", "SiamFC", "found", _SIAMFC, accuracy=0.502),
     _row(
         "lasot", "siamfc/teacher", "SiamFC", "unverified", _WIDELY,

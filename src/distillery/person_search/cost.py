@@ -18,7 +18,7 @@ PEOPLE = 4
 """Annotated people in the image of a re-ID teacher's measurement."""
 
 
-def prepare(checkpoint: Path, compute: Compute) -> cost.Step:
+def prepare(checkpoint: Path, compute: Compute, _inference: None = None) -> cost.Step:
     """One image of the training size: detections and their features, or features of four true boxes.
 
     The image is noise, on which a detector keeps its full number of proposals, so the head's work is the largest.

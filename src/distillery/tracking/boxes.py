@@ -18,6 +18,15 @@ FIRST_PIXEL = 1
 """Number of an image's first column and row in the files of OTB-100, DTB70, LaSOT, GOT-10k (MATLAB counts from 1)."""
 
 
+FARTHEST = 1e9
+"""Coordinates beyond this count as this: farther than any image reaches, and products of two stay exact enough."""
+
+
+def within_reach(boxes: npt.ArrayLike) -> FloatArray:
+    """Boxes whose coordinates are at most `FARTHEST`, as arithmetic on them wants; NaN stays."""
+    return np.clip(np.asarray(boxes, dtype=np.float64), -FARTHEST, FARTHEST)
+
+
 def to_pixels(boxes: npt.ArrayLike, first_pixel: int = FIRST_PIXEL) -> FloatArray:
     """From a benchmark file's numbering to array indices (0-based), which is what trackers get. (..., 4) xywh."""
     return np.subtract(boxes, [first_pixel, first_pixel, 0.0, 0.0], dtype=np.float64)
@@ -66,7 +75,7 @@ def iou(first: npt.ArrayLike, second: npt.ArrayLike) -> FloatArray:
     Returns:
         (...) values in 0..1.
     """
-    a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    a, b = within_reach(first), within_reach(second)
     size_a, size_b = np.maximum(a[..., 2:], 0), np.maximum(b[..., 2:], 0)
     low = np.maximum(a[..., :2], b[..., :2])
     high = np.minimum(a[..., :2] + size_a, b[..., :2] + size_b)

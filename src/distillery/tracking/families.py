@@ -25,7 +25,7 @@ class Family(NamedTuple):
     tracker: str
     """Offers `from_checkpoint(path, compute, inference)`."""
     cost: str
-    """Offers `prepare(checkpoint, compute)`."""
+    """Offers `prepare(checkpoint, compute, inference)`."""
 
 
 _ROOM = "distillery.tracking"

@@ -16,7 +16,7 @@ from distillery.config.training import Compute
 from distillery.engine import checkpoint
 from distillery.engine.devices import Device, prepare
 from distillery.tracking.anchors import Array, decode, grid
-from distillery.tracking.boxes import centre_to_xywh, xywh_to_centre
+from distillery.tracking.boxes import centre_to_xywh, within_reach, xywh_to_centre
 from distillery.tracking.crops import Image, context_side, crop, mean_colour
 
 Box = npt.NDArray[np.float64]
@@ -63,6 +63,11 @@ class RPNTracker:
         self.network = network.for_inference().to(device.torch).eval()
         self._fields: dict[int, _Field] = {}
 
+    @property
+    def search_side(self) -> int:
+        """Side in pixels of the search region's crop, which the first frame decides."""
+        return self._field.side
+
     @torch.inference_mode()
     def init(self, image: Image, box: npt.ArrayLike) -> None:
         """Learns the target from the first frame.
@@ -72,7 +77,7 @@ class RPNTracker:
             box: x, y, w, h in 0-based pixels.
         """
         geometry, settings = self.geometry, self.inference
-        x, y, width, height = (float(value) for value in xywh_to_centre(box))
+        x, y, width, height = (float(value) for value in xywh_to_centre(within_reach(box)))
         self._centre, self._size = np.array([x, y]), np.array([width, height])
         is_small = width * height < settings.small * image.shape[0] * image.shape[1]
         self._field = self._field_of(geometry.small_search if settings.adaptive and is_small else geometry.search)

@@ -28,7 +28,7 @@ import numpy.typing as npt
 from distillery.data.images import read_image
 from distillery.errors import UserError
 from distillery.files import atomic_folder, sha256_of_file, write_json
-from distillery.tracking.benchmarks.base import Sequence
+from distillery.tracking.benchmarks.base import Sequence, require_start
 from distillery.tracking.boxes import FloatArray, from_pixels, to_pixels
 from distillery.tracking.results import format_boxes
 
@@ -88,21 +88,17 @@ def run(
         decoding.
 
     Raises:
-        UserError: If a frame is absent or damaged, or the first box is empty.
+        UserError: If a frame is absent or damaged, or the first box is empty or outside the image.
     """
     if not sequence.frames:
         raise ValueError(f"{sequence.name} was loaded without its frames")
     start = to_pixels(sequence.truth[0], sequence.first_pixel)
-    if not (start[2] > 0 and start[3] > 0):
-        raise UserError(
-            "the first box is empty, no tracker can start from it",
-            file=sequence.truth_file,
-            remedy="correct the ground truth",
-        )
     boxes = np.empty((len(sequence.frames), 4))
     seconds = np.empty(len(sequence.frames))
     for index, frame in enumerate(sequence.frames):
         image = read_image(frame)
+        if index == 0:
+            require_start(sequence, (image.shape[1], image.shape[0]))
         began = time.perf_counter()
         if index == 0:
             tracker.init(image, start.copy())

@@ -6,21 +6,25 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from distillery.config.base import Section
 from distillery.config.siamfc import SiamFCInference
 from distillery.config.siamrpn import RPNInference
+from distillery.config.siamrpnpp import PYSOT_INFERENCE
 from distillery.config.tracking import TrackJob
 from distillery.engine.progress import Progress
 from distillery.errors import UserError
 from distillery.files import sha256_of_file
-from distillery.tracking import families
+from distillery.tracking import destinations, families
 from distillery.tracking.benchmarks import registry
 from distillery.tracking.runner import FORMS, ONE_FILE, Tracker, run_benchmark
 from distillery.tracking.trivial import NCCTracker, StaticTracker
 
 BASELINES: dict[str, Callable[[], Tracker]] = {"static": StaticTracker, "ncc": NCCTracker}
-INFERENCE: dict[str, type[Section]] = {"siamfc": SiamFCInference, "siamrpn": RPNInference, "siamrpnpp": RPNInference}
-"""Family -> its test-time settings."""
+PUBLISHED: dict[str, SiamFCInference | RPNInference] = {
+    "siamfc": SiamFCInference(),
+    "siamrpn": RPNInference(),
+    "siamrpnpp": PYSOT_INFERENCE,
+}
+"""Family -> the test-time settings that it was published with (SiamRPN's are DaSiamRPN's, SiamRPN++'s pysot's)."""
 
 
 def track(
@@ -33,6 +37,7 @@ def track(
     baseline: str | None = None,
     allow_partial: bool = False,
     repetitions: int = 1,
+    replace: bool = False,
 ) -> dict[str, Any]:
     """`track_all` over one benchmark; returns its index."""
     indices = track_all(
@@ -42,6 +47,7 @@ def track(
         baseline=baseline,
         allow_partial=allow_partial,
         repetitions=repetitions,
+        replace=replace,
     )
     return indices[benchmark]
 
@@ -54,6 +60,7 @@ def track_all(
     baseline: str | None = None,
     allow_partial: bool = False,
     repetitions: int = 1,
+    replace: bool = False,
 ) -> dict[str, dict[str, Any]]:
     """Runs one tracker over every sequence of several benchmarks.
 
@@ -65,18 +72,21 @@ def track_all(
         baseline: a trivial one.
         allow_partial: Run on the sequences that are there.
         repetitions: Runs of a stochastic tracker, where a benchmark has a place for them; others are run once.
+        replace: Whether an existing results folder may be replaced though no index says that it holds results.
 
     Returns:
         The indices by benchmark.
 
     Raises:
-        UserError: Before anything is run if a name is unknown or a benchmark or the checkpoint cannot be read.
+        UserError: Before anything is run if a name is unknown, a benchmark or the checkpoint cannot be read, or
+            anything but an earlier run's results would be lost.
     """
+    destinations.check(targets, keep=[checkpoint] if checkpoint else [], replace=replace)
     loaded = {name: registry.load(name, root, allow_partial=allow_partial) for name, (root, _) in targets.items()}
     factory, identity = _tracker(job, checkpoint, baseline)
     indices = {}
     for name, sequences in loaded.items():
-        results = targets[name][1]
+        results = destinations.absolute(targets[name][1])
         times = min(repetitions, FORMS.get(name, ONE_FILE).repetitions)
         frames = times * sum(len(sequence.frames) for sequence in sequences)
         with Progress(f"track {name} with {identity['tracker']}", frames) as progress:
@@ -84,7 +94,7 @@ def track_all(
                 factory,
                 sequences,
                 results,
-                results.with_name(results.name + ".json"),
+                destinations.index_of(results),
                 benchmark=name,
                 identity=identity,
                 repetitions=times,
@@ -103,8 +113,8 @@ def _tracker(
     from distillery.engine.checkpoint import load_sidecar
 
     family = load_sidecar(checkpoint, kind=tuple(families.FAMILIES))["kind"]
-    inference = job.inference or INFERENCE[family]()
-    if not isinstance(inference, INFERENCE[family]):
+    inference = job.inference or PUBLISHED[family]
+    if not isinstance(inference, type(PUBLISHED[family])):
         raise UserError(
             f"is a {family} tracker, the test-time settings are {type(inference).__name__}",
             file=checkpoint,

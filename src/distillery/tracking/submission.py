@@ -1,7 +1,7 @@
 """What evaluation servers take and answer: submissions for the test sets of TrackingNet and GOT-10k, and their numbers.
 
-A submission is a zip archive that holds the result files as the server wants them, and a record `.json` beside it. The
-answer is a small file that the user saves from the server's page, in one of two forms:
+A submission is a zip archive that holds the result files as the server wants them, and a record `NAME.zip.json` beside
+it. The answer is a small file that the user saves from the server's page, in one of two forms:
 
 - JSON: `{"success": 57.1, "precision": 53.3, "normalized_precision": 66.3}`,
 - lines of text: `Success: 57.1`, one number a line.
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 import zipfile
 from collections.abc import Callable, Mapping
@@ -25,9 +26,12 @@ from distillery.files import atomic_file, read_json, sha256_of_file, write_json
 from distillery.tracking.benchmarks import registry
 from distillery.tracking.benchmarks.base import Sequence, listing
 from distillery.tracking.benchmarks.text_files import read_bytes
+from distillery.tracking.destinations import index_of
 from distillery.tracking.results import find_repetitions, format_boxes, read_result, require_results
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
+_RECORD = {"benchmark", "sha256", "sequences", "tracker"}
+"""Keys of a record."""
 _AGAIN = "copy the server's numbers again"
 
 
@@ -38,17 +42,19 @@ def pack(benchmark: str, root: Path, results: Path, out: Path) -> dict[str, Any]
         benchmark: "trackingnet_test" or "got10k_test".
         root: The benchmark in its official layout, against which the results are checked.
         results: Folder of result files that `distillery track` wrote, its index beside it.
-        out: The zip archive to write.
+        out: The archive to write, `NAME.zip`; its record is `NAME.zip.json`.
 
     Returns:
         The record that is written beside the archive: benchmark, sha256, sequences, tracker (from the index, or None).
 
     Raises:
-        UserError: If results are absent, malformed or of the wrong length; the server would count them as zeros.
+        UserError: If results are absent, malformed or of the wrong length, which the server would count as zeros; if
+            `out` is no `.zip`, or another file lies where its record goes.
     """
     server = _server(benchmark)
     sequences = registry.load(benchmark, root)
-    index = results.with_name(results.name + ".json")
+    index, beside = index_of(results), _record_of(out)
+    _check_out(out, beside)
     members = server.members(sequences, results, index)
     with atomic_file(out) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
         for name in sorted(members):
@@ -61,7 +67,7 @@ def pack(benchmark: str, root: Path, results: Path, out: Path) -> dict[str, Any]
         "sequences": len(sequences),
         "tracker": _index(index).get("tracker") if index.is_file() else None,
     }
-    write_json(out.with_suffix(".json"), record)
+    write_json(beside, record)
     return record
 
 
@@ -84,7 +90,7 @@ def import_answer(benchmark: str, answer: Path, submission: Path) -> dict[str, A
     numbers = _numbers(answer, server)
     if not submission.is_file():
         raise UserError("does not exist", file=submission, remedy="pass the archive that was sent to the server")
-    sent, file = sha256_of_file(submission), submission.with_suffix(".json")
+    sent, file = sha256_of_file(submission), _record_of(submission)
     record = read_json(file)
     if not isinstance(record, dict) or (record.get("benchmark"), record.get("sha256")) != (benchmark, sent):
         raise UserError(
@@ -104,6 +110,25 @@ def import_answer(benchmark: str, answer: Path, submission: Path) -> dict[str, A
         "inputs": {"answer": sha256_of_file(answer), "submission": sent},
         "provenance": {"server": server.address, "tracker": record.get("tracker")},
     }
+
+
+def _record_of(archive: Path) -> Path:
+    """The record of a submission: not `NAME.json`, which is the index of the results folder `NAME`."""
+    return archive.with_name(archive.name + ".json")
+
+
+def _check_out(out: Path, record: Path) -> None:
+    if out.suffix.lower() != ".zip":
+        raise UserError("does not end in .zip", file=out, place="--out", remedy="name the archive NAME.zip")
+    if os.path.lexists(record):
+        try:
+            found = read_json(record)
+        except (UserError, OSError):
+            found = None
+        if not isinstance(found, dict) or found.keys() != _RECORD:
+            raise UserError(
+                "is not the record of a submission and would be overwritten", file=record, remedy="choose another --out"
+            )
 
 
 def _numbers(answer: Path, server: _Server) -> dict[str, float]:
@@ -146,7 +171,7 @@ def _parse(answer: Path) -> dict[str, Any]:
     if text.startswith("{"):
         try:
             found = json.loads(text)
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # also numbers and nesting beyond what Python takes
             raise UserError("is not valid JSON", file=answer, remedy=_AGAIN) from error
         return dict(found)
     values: dict[str, Any] = {}

@@ -10,7 +10,7 @@ import numpy as np
 
 from distillery.data.images import read_image
 from distillery.errors import UserError
-from distillery.tracking.benchmarks.base import Sequence
+from distillery.tracking.benchmarks.base import Sequence, require_start
 from distillery.tracking.boxes import FloatArray, from_pixels, to_pixels
 from distillery.tracking.protocols.raster import TRAX, box_overlap
 from distillery.tracking.protocols.vot_runs import FAILED, SKIP, SKIPPED, STARTED
@@ -54,6 +54,8 @@ def run_supervised(
         elif index == start:
             box = _start_box(sequence, index)
             image = read_image(frame)
+            if index == 0:
+                require_start(sequence, (image.shape[1], image.shape[0]))
             began = time.perf_counter()
             tracker.init(image, box)
             seconds[index] = time.perf_counter() - began

@@ -12,7 +12,7 @@ import torch
 from distillery.config.siamfc import SiamFCInference
 from distillery.config.training import Compute
 from distillery.engine.devices import Device, prepare
-from distillery.tracking.boxes import centre_to_xywh, xywh_to_centre
+from distillery.tracking.boxes import centre_to_xywh, within_reach, xywh_to_centre
 from distillery.tracking.crops import Image, context_side, crop, mean_colour
 from distillery.tracking.siamfc import SiamFC, load
 
@@ -56,7 +56,7 @@ class SiamFCTracker:
             image: (H, W, 3) RGB uint8.
             box: x, y, w, h in 0-based pixels.
         """
-        x, y, width, height = (float(value) for value in xywh_to_centre(box))
+        x, y, width, height = (float(value) for value in xywh_to_centre(within_reach(box)))
         self._centre, self._size = (x, y), (width, height)
         self._side = context_side(width, height, self.geometry.context)
         self._border = mean_colour(image)

@@ -10,15 +10,15 @@ import numpy.typing as npt
 
 from distillery.errors import UserError
 from distillery.tracking.benchmarks.base import Sequence, listing
-from distillery.tracking.benchmarks.text_files import read_bytes
+from distillery.tracking.benchmarks.text_files import number_in, read_bytes, text_lines
 from distillery.tracking.boxes import FloatArray
 from distillery.tracking.protocols.vot_runs import FAILED, SKIPPED, STARTED, TRACKED, Run
 from distillery.tracking.results import find_repetitions
 
 EXPERIMENT = "baseline"
-_SEPARATORS = bytes.maketrans(b",;\t", b"   ")
 _REMEDY = "run the tracker on this sequence again"
 _WIDTHS = (1, 4, 8)
+_NAMES = {TRACKED: "a region", SKIPPED: "a skipped frame (0)", STARTED: "a start (1)", FAILED: "a failure (2)"}
 
 
 def require_runs(folder: Path, sequences: list[Sequence], *, allow_partial: bool = False) -> dict[str, list[Path]]:
@@ -64,9 +64,10 @@ def read_run(path: Path, sequence: Sequence) -> Run:
         sequence: Over which it went.
 
     Raises:
-        UserError: If the file is malformed, does not have a line for each frame, or is no supervised run.
+        UserError: If the file is malformed, does not have a line for each frame, or is no supervised run: that begins
+            with a start, and passes over the frames from a failure to the next start and no others.
     """
-    rows = [line.split() for line in read_bytes(path, _REMEDY).translate(_SEPARATORS).rstrip().splitlines()]
+    rows = [line.split() for line in text_lines(read_bytes(path, _REMEDY), path, _REMEDY)]
     widths = np.fromiter(map(len, rows), np.int64, count=len(rows))
     strange = np.flatnonzero(~np.isin(widths, _WIDTHS))
     if len(strange):
@@ -80,25 +81,14 @@ def read_run(path: Path, sequence: Sequence) -> Run:
 
 
 def _numbers(rows: list[list[bytes]], widths: npt.NDArray[np.int64], path: Path) -> FloatArray:
-    try:
-        values = np.fromiter(map(float, chain.from_iterable(rows)), np.float64, count=int(widths.sum()))
-        faulty = np.flatnonzero(~np.isfinite(values))
-    except ValueError:
-        values = np.zeros(0)
-        faulty = np.array([next(n for n, token in enumerate(chain.from_iterable(rows)) if not _is_number(token))])
+    tokens = list(chain.from_iterable(rows))
+    values = np.fromiter(map(number_in, tokens), np.float64, count=len(tokens))
+    faulty = np.flatnonzero(~np.isfinite(values))
     if len(faulty):
-        token = list(chain.from_iterable(rows))[faulty[0]][:20].decode(errors="replace")
+        token = tokens[faulty[0]][:20].decode(errors="replace")
         line = int(np.searchsorted(np.cumsum(widths), faulty[0], side="right"))
         raise _fault(f"holds {token!r} where a finite number must stand", path, line)
     return values
-
-
-def _is_number(token: bytes) -> bool:
-    try:
-        float(token)
-    except ValueError:
-        return False
-    return True
 
 
 def _run(values: FloatArray, widths: npt.NDArray[np.int64], path: Path) -> Run:
@@ -117,11 +107,23 @@ def _run(values: FloatArray, widths: npt.NDArray[np.int64], path: Path) -> Run:
             place="line 1",
             remedy="run the tracker by VOT's supervised protocol",
         )
+    _require_order(codes, path)
     regions = np.full((len(widths), 8), np.nan)
     for width in _WIDTHS[1:]:
         lines = np.flatnonzero(widths == width)
         regions[lines, :width] = values[begins[lines, None] + np.arange(width)]
     return Run(codes, regions)
+
+
+def _require_order(codes: npt.NDArray[np.int8], path: Path) -> None:
+    """From a failure on frames are skipped up to the next start; nowhere else is a frame skipped or a start."""
+    before, now = codes[:-1], codes[1:]
+    waiting = np.isin(before, (FAILED, SKIPPED))
+    wrong = np.flatnonzero(waiting != np.isin(now, (SKIPPED, STARTED)))
+    if len(wrong):
+        found, last = _NAMES[int(now[wrong[0]])], _NAMES[int(before[wrong[0]])]
+        allowed = "a skipped frame (0) or a start (1)" if waiting[wrong[0]] else "a region or a failure (2)"
+        raise _fault(f"holds {found} after {last}, where only {allowed} can stand", path, wrong[0] + 1)
 
 
 def _fault(problem: str, path: Path, line: int) -> UserError:

@@ -81,6 +81,13 @@ def test_check_names_every_fault(tmp_path: Path) -> None:
     assert report.notes == ["1 sequences have no attributes (no att/NAME.txt)"]
 
 
+def test_a_gap_is_named_even_with_an_extra_frame(tmp_path: Path) -> None:
+    root = own(folder(tmp_path, "Boat1", 3, "1,2,3,4\n5,6,7,8\n9,8,7,6\n"), "Boat1")
+    (root / "Boat1" / "img" / "00001.jpg").rename(root / "Boat1" / "img" / "00004.jpg")
+    with pytest.raises(UserError, match=r"00001\.jpg is missing, 00004\.jpg is not expected"):
+        dtb70.load(root)
+
+
 def test_an_absent_root(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="does not exist; pass the folder that holds DTB70"):
         dtb70.load(tmp_path / "none")

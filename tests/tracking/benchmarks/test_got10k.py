@@ -93,3 +93,66 @@ def test_the_test_split_has_one_box_and_all_frames(root: Path) -> None:
     file.write_text("1,2,3,4\n1,2,3,4\n")
     with pytest.raises(UserError, match="has 2 rows, a test set's file has the first box alone"):
         got10k.load_test(root)
+
+
+def test_gaps_and_damage_in_the_test_split(root: Path) -> None:
+    (root / "train").rename(root / "test")
+    for file in (root / "test").glob("*/groundtruth.txt"):
+        file.write_text("1,2,3,4\n")
+    report = got10k.check(root)
+    assert report.ok
+    assert (report.counts["test_frames"], report.notes) == (6, ["no train split, so no tracker can be trained on it"])
+    (file.parent / "00000002.jpg").rename(file.parent / "00000004.jpg")
+    with pytest.raises(UserError, match=r"has 3 images, the last is 00000004\.jpg: 00000002\.jpg is missing"):
+        got10k.load_test(root)
+    (fault,) = got10k.check(root).faults
+    assert "00000002.jpg is missing" in fault
+    (file.parent / "00000004.jpg").rename(file.parent / "00000002.jpg")
+    (file.parent / "00000003.jpg").write_bytes(b"no image")
+    (fault,) = got10k.check(root).faults
+    assert "00000003.jpg: is not a JPEG or PNG image" in fault
+
+
+def test_a_test_sequence_without_numbered_images(root: Path) -> None:
+    (root / "val").rename(root / "test")
+    for file in (root / "test").glob("*/groundtruth.txt"):
+        file.write_text("1,2,3,4\n")
+        for image in file.parent.glob("*.jpg"):
+            image.unlink()
+        (file.parent / "thumb.jpg").touch()
+    with pytest.raises(UserError, match=r"has 1 images, the last is thumb\.jpg: thumb\.jpg is not expected;"):
+        got10k.load_test(root)
+
+
+def test_the_splits_that_may_be_absent(root: Path) -> None:
+    (root / "train").rename(root / "away")
+    report = got10k.check(root)
+    assert report.ok
+    assert report.notes == [
+        "no train split, so no tracker can be trained on it",
+        "no test split, so nothing can be sent to the evaluation server",
+    ]
+    assert report.counts["val_sequences"] == 2
+    with pytest.raises(UserError, match=r"train: does not exist; pass the folder that holds GOT-10k's train split"):
+        got10k.load(root, "train")
+    (root / "val").rename(root / "train")
+    assert len(got10k.check(root).faults) == 1  # the evaluation set
+
+
+def test_first_boxes_of_training_need_not_be_startable(root: Path) -> None:
+    file = root / "train" / "GOT-10k_Train_000001" / "groundtruth.txt"
+    file.write_text("50,50,2,2\n" + "1,2,3,4\n" * 2)
+    assert got10k.check(root).ok
+    (root / "val" / "GOT-10k_Val_000001" / "groundtruth.txt").write_text(file.read_text())
+    (fault,) = got10k.check(root).faults
+    assert "GOT-10k_Val_000001" in fault and "lies outside the image of 8 x 8 pixels" in fault
+
+
+def test_a_resolution_of_nothing(root: Path) -> None:
+    folder = root / "val" / "GOT-10k_Val_000001"
+    (folder / "meta_info.ini").write_text("[METAINFO]\nresolution: (0, 0)\n")
+    assert got10k.load(root, need_frames=False)[0].image_size == (8, 8)  # the image knows better
+    for image in folder.glob("*.jpg"):
+        image.unlink()
+    with pytest.raises(UserError, match=r"meta_info\.ini: says that the images have 0 x 0 pixels"):
+        got10k.load(root, need_frames=False)

@@ -64,6 +64,14 @@ def test_faults(root: Path, file: str, text: str, words: str) -> None:
     assert len(lasot.check(root).faults) == 1
 
 
+def test_a_gap_is_named_even_with_an_extra_frame(root: Path) -> None:
+    images = root / "zebra-2" / "img"
+    (images / "00000002.jpg").rename(images / "00000005.jpg")
+    with pytest.raises(UserError, match=r"4 rows: 00000002\.jpg is missing, 00000005\.jpg is not expected"):
+        lasot.load(root)
+    assert len(lasot.check(root).faults) == 1
+
+
 def test_absent_labels_are_no_zeros(root: Path) -> None:
     (root / "zebra-2" / "out_of_view.txt").unlink()
     with pytest.raises(UserError, match=r"out_of_view\.txt: does not exist"):

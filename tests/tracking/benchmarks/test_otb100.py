@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections import Counter
 from collections.abc import Callable
@@ -37,8 +38,8 @@ def test_the_table_is_the_official_hundred(real_data: Path) -> None:
     assert set(names) == {plain(name) for name in annotations}
     for name, annotation in annotations.items():
         entry = names[plain(name)]
-        stems = [Path(image).stem for image in annotation["image_files"]]
-        assert stems == [f"{n:0{entry.digits}d}" for n in range(entry.first, entry.last + 1)], name
+        numbers = [int(Path(image).stem) for image in annotation["image_files"]]
+        assert numbers == list(range(entry.first, entry.last + 1)), name
 
 
 def test_attributes_of_the_table() -> None:
@@ -149,9 +150,93 @@ def test_wrong_length_names_both(tmp_path: Path) -> None:
         otb100.load(tmp_path, allow_partial=True)
     official(tmp_path, "Crossing", range(1, 121), 120)
     (tmp_path / "Crossing" / "img" / "0050.jpg").unlink()
-    with pytest.raises(UserError, match=r"img: has 119 images, .*groundtruth_rect.txt has 120 rows"):
+    named = r"img: has 119 images, .*groundtruth_rect.txt has 120 rows: 0050\.jpg is missing"
+    with pytest.raises(UserError, match=named):
         otb100.load(tmp_path, allow_partial=True)
     assert len(otb100.load(tmp_path, allow_partial=True, need_frames=False)) == 1
+
+
+def test_a_gap_and_one_image_too_many_do_not_shift_the_frames(tmp_path: Path) -> None:
+    official(tmp_path, "Crossing", range(1, 122), 120)
+    assert [frame.stem for frame in only(tmp_path).frames] == [f"{number:04d}" for number in range(1, 121)]
+    (tmp_path / "Crossing" / "img" / "0050.jpg").unlink()
+    with pytest.raises(UserError, match=r"0050\.jpg is missing; restore"):
+        otb100.load(tmp_path, allow_partial=True)
+    assert any("0050.jpg is missing" in fault for fault in otb100.check(tmp_path).faults)
+    for number in range(60, 70):
+        (tmp_path / "Crossing" / "img" / f"{number:04d}.jpg").unlink()
+    with pytest.raises(UserError, match=r"0050\.jpg, 0060\.jpg, 0061\.jpg and 8 more \(11\) are missing"):
+        otb100.load(tmp_path, allow_partial=True)
+
+
+def test_a_sequence_that_starts_later_is_counted_from_there(tmp_path: Path) -> None:
+    official(tmp_path, "David", range(1, 472), 471)  # as many images as rows, but those from 300 on are scored
+    with pytest.raises(UserError, match=r"0472\.jpg, 0473\.jpg, 0474\.jpg and 296 more \(299\) are missing"):
+        otb100.load(tmp_path, allow_partial=True)
+
+
+@pytest.mark.parametrize(
+    ("folders", "name"),
+    [
+        (("Jogging1",), "Jogging-1"),
+        (("jogging-1",), "Jogging-1"),
+        (("Skating22",), "Skating2-2"),
+        (("Human42",), "Human4-2"),
+        (("human4",), "Human4-2"),
+        (("carDark",), "CarDark"),
+        (("car-dark", "CarDark"), "CarDark"),
+    ],
+)
+def test_folders_are_found_in_the_spellings_of_result_files(
+    tmp_path: Path, folders: tuple[str, ...], name: str
+) -> None:
+    rows = SEQUENCES[name].rows
+    for folder in folders:
+        official(tmp_path, folder, range(1, rows + 1), rows)
+    sequence = only(tmp_path)
+    assert (sequence.name, sequence.frames[0]) == (name, tmp_path / folders[-1] / "img" / "0001.jpg")
+
+
+def test_two_targets_in_a_folder_of_lower_case(tmp_path: Path) -> None:
+    for target in (1, 2):
+        official(tmp_path, "jogging", range(1, 308), 307, f"groundtruth_rect.{target}.txt")
+    sequences = otb100.load(tmp_path, allow_partial=True)
+    assert [sequence.name for sequence in sequences] == ["Jogging-1", "Jogging-2"]
+    assert sequences[0].frames == sequences[1].frames
+
+
+@pytest.mark.parametrize(
+    ("box", "fault"),
+    [
+        ("5000,4000,30,20", "the first box lies outside the image of 128 x 96 pixels, no tracker can start from it"),
+        ("-30,5,30,20", "the first box lies outside"),
+        ("129,5,30,20", "the first box lies outside"),
+        ("5,5,0,20", "the first box is empty, no tracker can start from it"),
+    ],
+)
+def test_check_faults_a_first_box_that_no_tracker_can_start_from(
+    tmp_path: Path, write_otb: Callable[..., Path], box: str, fault: str
+) -> None:
+    root = write_otb(tmp_path)
+    file = root / "First001" / "groundtruth_rect.txt"
+    rows = file.read_text().splitlines()
+    file.write_text("\n".join([box, *rows[1:]]))
+    (found,) = otb100.check(root).faults
+    assert re.search(r"groundtruth_rect\.txt, frame 1 of First001: " + fault, found)
+    file.write_text("\n".join([rows[0], box, *rows[2:]]))  # later ones may be there: targets leave the image
+    assert otb100.check(root).ok
+    file.write_text("\n".join(["128,96,30,20", *rows[1:]]))  # the last pixel is covered
+    assert otb100.check(root).ok
+
+
+def test_a_number_of_thousands_of_digits_is_no_traceback(tmp_path: Path) -> None:
+    official(tmp_path, "Crossing", range(1, 121), 120)
+    (tmp_path / "OTB2015.json").write_text('{"crossing": {"gt_rect": [[' + "9" * 5000 + ", 2, 3, 4]]}}")
+    with pytest.raises(UserError, match=r"OTB2015\.json: is not valid JSON"):
+        otb100.load(tmp_path, allow_partial=True)
+    (tmp_path / "OTB2015.json").unlink()
+    (tmp_path / "Crossing" / "img" / f"{'9' * 200}.jpg").touch()
+    assert len(only(tmp_path).frames) == 120
 
 
 def test_flags_beside_the_copy_replace_the_table(tmp_path: Path) -> None:
@@ -235,6 +320,11 @@ def test_frames_of_two_targets_are_decoded_once(tmp_path: Path, monkeypatch: pyt
     official(tmp_path, "Jogging", range(1, 308), 307, "groundtruth_rect.1.txt")
     official(tmp_path, "Jogging", range(1, 308), 307, "groundtruth_rect.2.txt")
     seen: list[Path] = []
-    monkeypatch.setattr("distillery.tracking.benchmarks.base.decode_fault", seen.append)
+
+    def decoded_size(file: Path) -> tuple[tuple[int, int] | None, str | None]:
+        seen.append(file)
+        return (320, 240), None
+
+    monkeypatch.setattr("distillery.tracking.benchmarks.base.decoded_size", decoded_size)
     assert otb100.check(tmp_path).counts["frames"] == 614
     assert len(seen) == 307

@@ -8,6 +8,7 @@ import pytest
 
 from distillery.errors import UserError
 from distillery.tracking.benchmarks import registry
+from distillery.tracking.benchmarks.vot_table import SEQUENCES
 
 
 @pytest.mark.parametrize("name", registry.BENCHMARKS)
@@ -39,8 +40,9 @@ def test_one_call_for_all(tmp_path: Path, write_otb: Callable[..., Path]) -> Non
 def test_a_set_of_the_wrong_year_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "VOT2018.json").write_text('{"ants1": {"gt_rect": [[1, 2, 3, 4]]}}')
     assert registry.expected("vot2018", tmp_path) == ["ants1"]
-    with pytest.raises(UserError, match=r"list\.txt: does not exist"):
-        registry.expected("vot2019", tmp_path)
+    assert registry.expected("vot2019", tmp_path) == list(SEQUENCES["vot2019"])
+    with pytest.raises(UserError, match=r"agility, ants1, ball2 and 57 more \(60\) of VOT2019's 60 sequences are not"):
+        registry.load("vot2019", tmp_path, need_frames=False)
 
 
 def test_an_unknown_name(tmp_path: Path) -> None:

@@ -87,9 +87,51 @@ def test_absent_parts(root: Path, tmp_path: Path) -> None:
     assert report.ok
     assert report.notes == ["no TEST part, so nothing can be sent to the evaluation server"]
     (root / "TRAIN_11").rename(root / "away too")
-    assert [fault.split(": ")[1].split(";")[0] for fault in trackingnet.check(root).faults] == ["does not exist"]
-    with pytest.raises(UserError, match="does not exist; pass the folder that holds TrackingNet's TRAIN_0 part"):
+    assert [fault.split(": ")[1] for fault in trackingnet.check(root).faults] == [
+        "does not hold the held-out part TRAIN_11; put TRAIN_11/frames and TRAIN_11/anno there."
+    ]
+    with pytest.raises(UserError, match="does not hold the part TRAIN_0; put TRAIN_0/frames and TRAIN_0/anno there"):
         trackingnet.load(root, "TRAIN_0")
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match=r"holds no NAME\.txt with boxes"):
         trackingnet.load(tmp_path / "empty", need_frames=False)
+
+
+@pytest.mark.parametrize("need_frames", [True, False])
+def test_a_root_with_another_part_alone(root: Path, need_frames: bool) -> None:
+    held_out = (root / "TRAIN_11").rename(root.parent / f"{root.name} TRAIN_11")
+    sentence = (
+        r"does not hold the held-out part TRAIN_11; put TRAIN_11/frames and TRAIN_11/anno there; TEST is tracked as "
+        r"the benchmark trackingnet_test, and `distillery submission` packs its results for the evaluation server\.$"
+    )
+    with pytest.raises(UserError, match=sentence):
+        trackingnet.load(root, need_frames=need_frames)
+    assert len(trackingnet.load_test(root)) == 1
+    (root / "TEST").rename(root.parent / f"{root.name} TEST")
+    held_out.rename(root / "TRAIN_0")
+    with pytest.raises(UserError, match=r"does not hold the held-out part TRAIN_11; .*TRAIN_11/anno there\.$"):
+        trackingnet.load(root, need_frames=need_frames)
+    with pytest.raises(UserError, match=r"does not hold the part TEST"):
+        trackingnet.load_test(root)
+
+
+@pytest.mark.parametrize(
+    ("lost", "extra", "words"),
+    [
+        ("5.jpg", None, r"has 11 images, the last is 11\.jpg: 5\.jpg is missing"),
+        ("0.jpg", None, r"0\.jpg is missing"),
+        ("5.jpg", "12.jpg", r"5\.jpg is missing"),
+        (None, f"{'9' * 17}.jpg", r"12\.jpg, 13\.jpg, 14\.jpg and \d+ more \(\d+\) are missing"),
+        (None, "5.png", r"5\.png is not expected"),
+        (None, "thumb.jpg", r"thumb\.jpg is not expected"),
+    ],
+)
+def test_gaps_in_the_test_part(root: Path, lost: str | None, extra: str | None, words: str) -> None:
+    folder = root / "TEST" / "frames" / "0A-b_c_0"
+    if extra:
+        (folder / extra).write_bytes((folder / "1.jpg").read_bytes())
+    if lost:
+        (folder / lost).unlink()
+    with pytest.raises(UserError, match=rf"frames/0A-b_c_0: .*{words}"):
+        trackingnet.load_test(root)
+    assert len(trackingnet.check(root).faults) == 1

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from distillery.errors import UserError
 from distillery.tracking.benchmarks import vot
+from distillery.tracking.benchmarks.vot_table import SEQUENCES
 
 SQUARE = "10,10,30,10,30,20,10,20"
 DIAMOND = "20,10,30,20,20,30,10,20"
@@ -120,6 +121,42 @@ def test_partial_data(root: Path) -> None:
         vot.load(root, name="vot2020")
 
 
+def test_without_a_list_the_official_sequences_are_expected(root: Path) -> None:
+    (root / "list.txt").unlink()
+    assert vot.expected(root, name="vot2018") == list(SEQUENCES["vot2018"])
+    with pytest.raises(UserError, match=r"ants3, bag, ball2 and 55 more \(58\) of VOT2018's 60 .*--allow-partial"):
+        vot.load(root, name="vot2018")
+    loaded = vot.load(root, name="vot2018", allow_partial=True)
+    assert [(sequence.name, len(sequence.frames)) for sequence in loaded] == [("ants1", 3), ("ball1", 3)]
+    report = vot.check(root, name="vot2018")
+    assert report.counts == {"expected": 60, "sequences": 2, "frames": 6, "missing": 58}
+    (root / "ants1").rename(root / "ants3")
+    with pytest.raises(UserError, match="60 sequences are not there"):  # VOT2019 has neither of them
+        vot.load(root, name="vot2019", allow_partial=True)
+
+
+def test_a_gap_is_named_even_with_an_extra_frame(root: Path) -> None:
+    images = root / "ants1" / "color"
+    (images / "00000002.jpg").rename(images / "00000004.jpg")
+    with pytest.raises(UserError, match=r"3 rows: 00000002\.jpg is missing, 00000004\.jpg is not expected"):
+        vot.load(root)
+    assert len(vot.check(root).faults) == 1
+
+
+def test_the_tables_are_the_official_sixty(real_data: Path) -> None:
+    assert sorted(json.loads((real_data / "anno" / "VOT2018.json").read_text())) == sorted(SEQUENCES["vot2018"])
+    assert [len(set(names)) for names in SEQUENCES.values()] == [60, 60]
+    # VOT2019 replaced the 20 % that were easiest to track in VOT2018 (its paper, section 3.1).
+    assert len(set(SEQUENCES["vot2018"]) - set(SEQUENCES["vot2019"])) == 12
+
+
+def test_the_real_folder_as_it_lies(real_data: Path) -> None:
+    (bag,) = vot.load(real_data / "VOT", name="vot2018", allow_partial=True)
+    assert (bag.name, len(bag.frames)) == ("bag", 196)
+    report = vot.check(real_data / "VOT", name="vot2018")
+    assert report.counts == {"expected": 60, "sequences": 1, "frames": 196, "missing": 59}
+
+
 def collection(root: Path, **changes: object) -> Path:
     entry: dict[str, object] = {
         "video_dir": "ants1",
@@ -144,7 +181,7 @@ def test_a_collection_is_enough_for_scoring(tmp_path: Path) -> None:
     assert ants.truth_file == root / "VOT2018.json"
     with pytest.raises(UserError, match="ants1 of VOT2018's 1 sequences are not there"):
         vot.load(root, name="vot2018")
-    with pytest.raises(UserError, match=r"list\.txt: does not exist"):  # another year's annotations do not count
+    with pytest.raises(UserError, match="of VOT2019's 60 sequences"):  # another year's annotations do not count
         vot.load(root, name="vot2019", need_frames=False)
     (root / "VOT2019.json").write_text((root / "VOT2018.json").read_text())
     with pytest.raises(UserError, match=r"holds VOT2018\.json and VOT2019\.json; say which"):

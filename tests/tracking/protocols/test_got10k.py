@@ -58,3 +58,13 @@ def test_in_a_large_image_it_is_plain_overlap(frames: list[tuple[tuple[float, ..
         curve = got10k.curve(overlap)
         assert curve == pytest.approx([(overlap > t).mean() for t in np.linspace(0, 1, 101)])
         assert got10k.numbers(overlap)["ao"] == pytest.approx(curve.mean(), abs=0.02)  # the curve's area, in 101 steps
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("size", [None, (100, 80)])
+def test_numbers_that_no_image_has_fail_in_silence(size: tuple[int, int] | None) -> None:
+    truth = np.array([(10.0, 10, 10, 10)] * 3)
+    found = np.array([(10.0, 10, 10, 10), (1e200, 1, 10, 10), (-1e308, 1, 1e308, 1e308)])
+    # The toolkit cuts the second box to the whole image under its row 1: 100 of 100 x 79 pixels.
+    covering = 100 / 7900 if size else 0.0
+    assert got10k.overlaps(found, truth, np.full(3, 8), size) == pytest.approx([0.0, covering])

@@ -149,3 +149,38 @@ def test_counting_equals_comparing(pair: tuple[np.ndarray, np.ndarray]) -> None:
 def test_the_truth_scores_best(truth: np.ndarray) -> None:
     numbers = ope.numbers(ope.evaluate(truth, truth, PLAIN), PLAIN)
     assert numbers["auc"] == pytest.approx(20 / 21)
+
+
+def test_pytracking_refuses_negative_sizes_and_takes_zeros() -> None:
+    how, truth = ope.VARIANTS["pytracking"], boxes(*[(10, 10, 10, 10)] * 3)
+    negative = boxes((10, 10, 10, 10), (10, 10, 0, 5), (10, 10, 5, -5))
+    assert ope.first_refused(negative, how) == 2
+    assert ope.first_refused(negative[:2], how) is None  # a zero takes the row before it
+    assert ope.first_refused(-negative, how) == 0  # in the first frame too, though the truth takes its place
+    with pytest.raises(ValueError, match="pytracking refuses the negative size of box 2"):
+        ope.evaluate(negative, truth, how)
+    for name, other in ope.VARIANTS.items():
+        if name != "pytracking":
+            assert ope.first_refused(negative, other) is None
+            ope.evaluate(negative, truth, other)
+
+
+@every_variant
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("far", [(1e200, 1, 10, 10), (1, 1, 1e200, 1e200), (-1e308,) * 2 + (1e308,) * 2, (1e308,) * 4])
+def test_numbers_that_no_image_has_fail_in_silence(how: ope.Variant, far: tuple[float, ...]) -> None:
+    truth = boxes((10, 10, 10, 10), (10, 10, 10, 10))
+    curves = ope.evaluate(boxes((10, 10, 10, 10), far), truth, how)
+    # Mathematically a huge box round the target overlaps it by more than 0: the threshold 0 alone may count it.
+    assert (curves.success[1:-1] == 0.5).all()
+    assert (curves.precision == 0.5).all()
+    assert (curves.normalized_precision == 0.5).all()
+    ope.evaluate(truth, boxes((10, 10, 10, 10), far), how)
+
+
+@every_variant
+def test_the_bound_changes_no_box_near_an_image(how: ope.Variant) -> None:
+    truth = boxes(*[(10, 10, 10, 10)] * 2)
+    wide = ope.evaluate(boxes((10, 10, 10, 10), (-3e4, 10, 1e5, 10)), truth, how)
+    assert wide.success[0] == 1.0
+    assert wide.success[1] == 0.5

@@ -99,3 +99,13 @@ def test_it_is_the_servers_arithmetic(frames: list[tuple[tuple[float, ...], tupl
     assert np.abs(curves.precision - precision / len(frames)).max() <= 1
     assert curves.precision[[3, 7]] == pytest.approx((precision / len(frames))[[3, 7]])
     assert curves.normalized_precision[[7, 19]] == pytest.approx((normalized / len(frames))[[7, 19]])
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("far", [(1e200, 1, 10, 10), (1, 1, 1e200, 1e200), (1e308,) * 4])
+def test_numbers_that_no_image_has_fail_in_silence(far: tuple[float, ...]) -> None:
+    truth = np.array([(10.0, 10, 10, 10)] * 2)
+    curves = trackingnet.evaluate(np.array([truth[0], far]), truth)
+    assert (curves.success[1:] == 0.5).all()
+    assert (curves.precision == 0.5).all()
+    assert (curves.normalized_precision == 0.5).all()

@@ -13,7 +13,10 @@ import pytest
 from distillery.errors import UserError
 from distillery.files import sha256_of, sha256_of_file
 from distillery.tracking import scoring
+from distillery.tracking.benchmarks.base import Sequence
 from distillery.tracking.protocols import lasot
+from distillery.tracking.scorers import one_pass
+from distillery.tracking.scorers.base import Truth
 
 
 class TestLaSOT:
@@ -173,3 +176,23 @@ class TestGOT10k:
         metrics = scoring.score("got10k", root, tmp_path / "results")
         assert math.isclose(metrics["numbers"]["ao"], 1)
         assert "1 sequences are not cut to the image" in metrics["note"]
+
+
+class TestPytracking:
+    def test_negative_sizes_are_refused(self, tmp_path: Path) -> None:
+        root = TestLaSOT().root(tmp_path)
+        (root / "cat-2.txt").write_text("10,10,10,10\n10,10,0,0\n10,10,-5,-5\n10,10,10,10\n")
+        refused = r"cat-2\.txt, line 3: holds a negative width or height, for which pytracking"
+        with pytest.raises(UserError, match=refused):
+            scoring.score("lasot", root, root, protocol="pytracking")
+        scoring.score("lasot", root, root, protocol="official")
+
+    def test_the_line_is_that_of_the_file(self, tmp_path: Path) -> None:
+        """Rows of frames that the benchmark leaves out stand before the others (OTB-100's Tiger1)."""
+        truth, file = tmp_path / "truth.txt", tmp_path / "Tiger1.txt"
+        sequence = Sequence("Tiger1", (), np.full((3, 4), 9.0), truth, omitted=5)
+        scored = Truth("otb100", tmp_path, [sequence], ["Tiger1"])
+        for leading in (0, 5):
+            file.write_text("1,1,-9,9\n" * leading + "9,9,9,9\n9,9,-1,9\n9,9,9,9\n")
+            with pytest.raises(UserError, match=rf"Tiger1\.txt, line {leading + 2}: holds a negative"):
+                one_pass.score(scored, tmp_path, "pytracking")

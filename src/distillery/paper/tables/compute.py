@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from distillery.paper.costs import Times
 from distillery.paper.display import PUBLISHED, Body, Row, number, ratio, text, whole
 from distillery.paper.published import published_values
 from distillery.paper.tables.table import Inputs, Table, size_ratios
@@ -30,6 +31,7 @@ def _rows(inputs: Inputs) -> list[Row]:
                     "convention": profile.convention,
                     "size_ratio": ratios.get(variant.key),
                     "speedup": base.milliseconds / cost.milliseconds if faster else None,  # type: ignore[operator, union-attr]
+                    **_on_gpu(profile.gpu, variant.key, variant.compared_with),
                     "bytes_published": published.values.get("bytes") if published else None,
                     "size_ratio_published": published.values.get("ratio") if published else None,
                     "published_name": published.name if published else None,
@@ -38,6 +40,27 @@ def _rows(inputs: Inputs) -> list[Row]:
                 }
             )
     return rows
+
+
+def _on_gpu(gpu: Times | None, key: str, compared_with: str | None) -> Row:
+    """The same on a GPU; no columns where none was measured."""
+    if gpu is None:
+        return {}
+    cost, base = gpu.networks.get(key), gpu.networks.get(compared_with or "")
+    return {
+        "gpu_milliseconds": cost.milliseconds if cost else None,
+        "gpu_fps": cost.fps if cost else None,
+        "gpu_speedup": base.milliseconds / cost.milliseconds if base and cost else None,
+        "gpu_machine": gpu.place,
+        "gpu_convention": gpu.convention,
+    }
+
+
+def _measured(frame: pd.DataFrame) -> str:
+    text = f"Measured on {frame['machine'].iloc[0]}: {frame['convention'].iloc[0]}."
+    if "gpu_machine" in frame:
+        text += f" GPU: {frame['gpu_machine'].iloc[0]}, {frame['gpu_convention'].iloc[0].partition(';')[0]}."
+    return text
 
 
 def _bodies(frame: pd.DataFrame) -> list[Body]:
@@ -52,6 +75,10 @@ def _bodies(frame: pd.DataFrame) -> list[Body]:
         number(frame, "FPS", "fps", 0),
         ratio(frame, "Faster by", "speedup"),
     ]
+    if "gpu_machine" in frame:
+        columns.append(number(frame, "GPU ms", "gpu_milliseconds", 2))
+        columns.append(number(frame, "GPU FPS", "gpu_fps", 0))
+        columns.append(ratio(frame, "GPU faster by", "gpu_speedup"))
     if frame["size_ratio_published"].notna().any():
         columns.append(ratio(frame, "Smaller by, publ.", "size_ratio_published"))
         columns.append(text(frame, "Evidence", "published_mark"))
@@ -66,5 +93,5 @@ TABLE = Table(
     f"{PUBLISHED}",
     rows=_rows,
     bodies=_bodies,
-    measured=lambda frame: f"Measured on {frame['machine'].iloc[0]}: {frame['convention'].iloc[0]}.",
+    measured=_measured,
 )

@@ -41,7 +41,7 @@ def read_annotations(path: Path, key: Callable[[str], str] = str) -> Annotations
     data = read_bytes(path, _REMEDY)
     try:
         found = json.loads(data)
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # Python refuses integers of thousands of digits, too
         place = f"line {error.lineno}" if isinstance(error, json.JSONDecodeError) else None
         raise UserError("is not valid JSON", file=path, place=place, remedy=_REMEDY) from error
     if not isinstance(found, dict) or not found or not all(isinstance(value, dict) for value in found.values()):

@@ -13,13 +13,17 @@ from pathlib import Path
 
 from PIL import Image
 
-from distillery.data.checking import MAX_PIXELS, CheckReport, decode_fault
+from distillery.data.checking import MAX_PIXELS, CheckReport, decoded_size
 from distillery.errors import UserError
 from distillery.tracking.benchmarks.text_files import read_boxes
-from distillery.tracking.boxes import FIRST_PIXEL, FloatArray
+from distillery.tracking.boxes import FIRST_PIXEL, FloatArray, to_pixels
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
+_MOST_DIGITS = 18
+"""Digits of a file name's number that are read: no video is longer, and Python refuses numbers of thousands of them."""
 RESTORE = "restore it from the official archive"
+SHOWN = 3
+"""Names that a message spells out before it only counts."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,19 +85,22 @@ def collect(wanted: SequenceSet, *, allow_partial: bool) -> list[Sequence]:
     return list(loaded.values())
 
 
-def survey(wanted: SequenceSet, report: CheckReport, prefix: str = "") -> list[Sequence]:
+def survey(wanted: SequenceSet, report: CheckReport, prefix: str = "", *, tracked: bool = True) -> list[Sequence]:
     """Looks at every file of a set: what is absent, malformed or does not decode goes into the report's faults.
+
+    So does a first box from which no tracker can start.
 
     Args:
         wanted: The set, to be read with its frames.
         report: Gets the counts `expected`, `sequences`, `frames` and `missing`, and the faults.
         prefix: Put before the names of the counts, where a benchmark has several sets ("train_").
+        tracked: Whether trackers start from the first boxes, which they do not where the set is for training only.
 
     Returns:
         The sequences without a fault in their labels.
     """
     good: list[Sequence] = []
-    decoded: dict[Path, str | None] = {}  # two targets in the same frames: each frame is decoded once
+    sizes: dict[Path, tuple[int, int] | None] = {}  # two targets in the same frames: each frame is decoded once
     missing = 0
     for name in wanted.names:
         try:
@@ -107,27 +114,56 @@ def survey(wanted: SequenceSet, report: CheckReport, prefix: str = "") -> list[S
             continue
         good.append(sequence)
         for frame in sequence.frames:
-            if frame not in decoded:
-                decoded[frame] = decode_fault(frame)
-                report.faults += [fault for fault in [decoded[frame]] if fault]
+            if frame not in sizes:
+                sizes[frame], fault = decoded_size(frame)
+                report.faults += [fault] if fault else []
+        if tracked and sequence.frames and (size := sizes[sequence.frames[0]]):
+            try:
+                require_start(sequence, size)
+            except UserError as error:
+                report.faults.append(str(error))
     counts = {"expected": len(wanted.names), "sequences": len(good), "missing": missing}
     counts["frames"] = sum(len(sequence.frames) for sequence in good)
     report.counts |= {prefix + key: count for key, count in counts.items()}
     return good
 
 
+def require_start(sequence: Sequence, size: tuple[int, int]) -> None:
+    """Raises `UserError` if a tracker cannot start from a sequence's first box: it is empty, or outside the image.
+
+    Args:
+        sequence: Its truth's first row is looked at.
+        size: Width and height of the first frame in pixels.
+    """
+    x, y, w, h = to_pixels(sequence.truth[0], sequence.first_pixel).tolist()
+    problem = None
+    if not (w > 0 and h > 0):
+        problem = "is empty"
+    elif x >= size[0] or y >= size[1] or x + w <= 0 or y + h <= 0:
+        problem = f"lies outside the image of {size[0]} x {size[1]} pixels"
+    if problem:
+        raise UserError(
+            f"the first box {problem}, no tracker can start from it",
+            file=sequence.truth_file,
+            place=f"frame 1 of {sequence.name}",
+            remedy="correct the ground truth",
+        )
+
+
 def image_files(folder: Path) -> list[Path]:
     """The images of a folder in the order of their numbers; hidden and other files are left out."""
+    return [file for _, file in _numbered(folder)]
+
+
+def _numbered(folder: Path) -> list[tuple[int, Path]]:
+    """`image_files` with the last number in each name, -1 where there is none."""
     try:
         files = [item for item in folder.iterdir() if item.suffix.lower() in IMAGE_SUFFIXES and item.name[0] != "."]
     except OSError:
         return []
-    return sorted(files, key=lambda file: (_number(file.stem), file.name))
-
-
-def _number(stem: str) -> int:
-    digits = re.findall(r"\d+", stem)
-    return int(digits[-1]) if digits else -1
+    numbers = ((re.findall(r"\d+", file.stem), file) for file in files)
+    found = [(int(digits[-1][-_MOST_DIGITS:]) if digits else -1, file) for digits, file in numbers]
+    return sorted(found, key=lambda pair: (pair[0], pair[1].name))
 
 
 def require_folder(root: Path, benchmark: str) -> None:
@@ -137,20 +173,68 @@ def require_folder(root: Path, benchmark: str) -> None:
         raise UserError(problem, file=root, remedy=f"pass the folder that holds {benchmark} in its official layout")
 
 
-def numbered_frames(folder: Path, rows: int, truth_file: Path) -> tuple[Path, ...]:
-    """The images of a folder, one for each of the truth's rows."""
-    images = image_files(folder)
-    if len(images) != rows:
-        raise UserError(f"has {len(images)} images, {truth_file} has {rows} rows", file=folder, remedy=RESTORE)
-    return tuple(images)
+def numbered_frames(
+    folder: Path, rows: int, truth_file: Path, *, first: int = FIRST_PIXEL, surplus: bool = False
+) -> tuple[Path, ...]:
+    """The images of a folder, one for each of the truth's rows, by their numbers: none may be missing in between.
+
+    Args:
+        folder: Where they lie.
+        rows: How many there must be.
+        truth_file: Named in errors.
+        first: Number of the first.
+        surplus: Whether others may lie before and after them, which are left out.
+    """
+    numbered = _numbered(folder)
+    chosen = [pair for pair in numbered if not surplus or first <= pair[0] < first + rows]
+    if [number for number, _ in chosen] != list(range(first, first + rows)):
+        problem = f"has {len(numbered)} images, {truth_file} has {rows} rows"
+        raise UserError(problem + _difference(chosen, first, rows), file=folder, remedy=RESTORE)
+    return tuple(file for _, file in chosen)
 
 
-def unlabelled_frames(folder: Path) -> tuple[Path, ...]:
-    """The images of a folder, of a sequence whose boxes a server keeps."""
-    images = image_files(folder)
-    if not images:
+def unlabelled_frames(folder: Path, *, first: int = FIRST_PIXEL) -> tuple[Path, ...]:
+    """The images of a folder, of a sequence whose boxes a server keeps: numbered from `first` without a gap."""
+    numbered = _numbered(folder)
+    if not numbered:
         raise UserError("has no images", file=folder, remedy=RESTORE)
-    return tuple(images)
+    rows = max(numbered[-1][0] - first + 1, 0)
+    if len(numbered) != rows or [number for number, _ in numbered] != list(range(first, first + rows)):
+        problem = f"has {len(numbered)} images, the last is {numbered[-1][1].name}"
+        raise UserError(problem + _difference(numbered, first, rows), file=folder, remedy=RESTORE)
+    return tuple(file for _, file in numbered)
+
+
+def _difference(numbered: list[tuple[int, Path]], first: int, rows: int) -> str:
+    """Names the images that are missing from a run of numbers, and those that are not of it."""
+    if not numbered:
+        return ""
+    have = {number for number, _ in numbered}
+    # Long runs of which nearly nothing is there are not spelt out to the end.
+    missing = [number for number in range(first, first + min(rows, len(have) + SHOWN)) if number not in have]
+    lost = rows - sum(first <= number < first + rows for number in have)
+    others = [
+        file.name
+        for index, (number, file) in enumerate(numbered)
+        if not first <= number < first + rows or (index and numbered[index - 1][0] == number)
+    ]
+    parts = []
+    if lost:
+        model = next((file for number, file in numbered if number >= 0), numbered[0][1])
+        names = [_name_like(model, number) for number in missing]
+        parts.append(f"{listing(names, total=lost)} {'is' if lost == 1 else 'are'} missing")
+    if others:
+        parts.append(f"{listing(others)} {'is' if len(others) == 1 else 'are'} not expected")
+    return ": " + ", ".join(parts)
+
+
+def _name_like(file: Path, number: int) -> str:
+    """The name that an image of another number would have beside `file`, of the lowest number in its folder."""
+    found = list(re.finditer(r"\d+", file.stem))
+    if not found:
+        return str(number)
+    begin, end = found[-1].span()
+    return f"{file.stem[:begin]}{number:0{end - begin}d}{file.stem[end:]}{file.suffix}"
 
 
 def first_box(file: Path) -> FloatArray:
@@ -173,7 +257,8 @@ def header_size(file: Path) -> tuple[int, int]:
     return width, height
 
 
-def listing(names: list[str], shown: int = 3) -> str:
-    """The first few names and how many there are: "A, B, C and 4 more (7)"."""
+def listing(names: list[str], shown: int = SHOWN, total: int | None = None) -> str:
+    """The first few names and how many there are: "A, B, C and 4 more (7)"; `total` where not all are given."""
+    total = len(names) if total is None else total
     head = ", ".join(names[:shown])
-    return head if len(names) <= shown else f"{head} and {len(names) - shown} more ({len(names)})"
+    return head if total <= shown else f"{head} and {total - shown} more ({total})"

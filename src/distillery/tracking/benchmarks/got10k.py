@@ -33,6 +33,12 @@ from distillery.tracking.boxes import BoolArray
 
 NAME = "got10k"
 SPLITS = ("train", "val")
+_WITHOUT = {
+    "train": "no tracker can be trained on it",
+    "val": None,
+    "test": "nothing can be sent to the evaluation server",
+}
+"""Split -> what cannot be done where it is not there; None where it must be there."""
 MAX_COVER = 8
 
 
@@ -52,7 +58,7 @@ def load(
     """Reads one split.
 
     Args:
-        root: The folder that holds `train` and `val`.
+        root: The folder of the splits.
         split: "val", the evaluation set, or "train" (whose image sizes are not looked up: nobody needs them).
         need_frames: Whether the images must be there.
         allow_partial: Whether absent sequences are left out.
@@ -80,13 +86,20 @@ def expected(root: Path) -> list[str]:
 
 
 def check(root: Path) -> CheckReport:
-    """Looks at every file of both splits: absent and malformed labels, absent and undecodable images."""
+    """Looks at every file of the splits: absent and malformed labels, absent and undecodable images.
+
+    `val` must be there; without `train` nothing is trained and without `test` nothing is sent to the server, which is
+    worth a note and no fault.
+    """
     root = Path(root)
     require_folder(root, "GOT-10k")
     report = CheckReport(benchmark=NAME, root=root)
-    for split in SPLITS:
+    for split, without in _WITHOUT.items():
+        if without and not (root / split).exists():
+            report.notes.append(f"no {split} split, so {without}")
+            continue
         try:
-            survey(_split(root, split, True), report, prefix=f"{split}_")
+            survey(_split(root, split, True), report, prefix=f"{split}_", tracked=split != "train")
         except UserError as error:
             report.faults.append(str(error))
     return report
@@ -142,4 +155,8 @@ def _image_size(folder: Path) -> tuple[int, int] | None:
         said = re.search(r"resolution:\s*\((\d{1,5}),\s*(\d{1,5})\)", (folder / "meta_info.ini").read_text("utf-8"))
     except (OSError, UnicodeDecodeError):
         return None
-    return (int(said[1]), int(said[2])) if said else None
+    size = (int(said[1]), int(said[2])) if said else None
+    if size and min(size) < 1:  # boxes would be cut to nothing
+        problem = f"says that the images have {size[0]} x {size[1]} pixels"
+        raise UserError(problem, file=folder / "meta_info.ini", remedy=RESTORE)
+    return size

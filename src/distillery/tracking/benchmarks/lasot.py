@@ -18,7 +18,6 @@ from distillery.tracking.benchmarks.base import (
     Sequence,
     SequenceSet,
     collect,
-    image_files,
     numbered_frames,
     require_folder,
     survey,
@@ -135,10 +134,7 @@ def _from_toolkit(root: Path, annos: Path, name: str) -> LaSOTSequence:
 
 
 def _frames(folder: Path, rows: int, truth_file: Path) -> tuple[Path, ...]:
-    images = folder / "img"
-    if folder.name in _LONGER and len(found := image_files(images)) > rows:
-        return tuple(found[:rows])
-    return numbered_frames(images, rows, truth_file)
+    return numbered_frames(folder / "img", rows, truth_file, surplus=folder.name in _LONGER)
 
 
 def _attributes(root: Path, name: str) -> frozenset[str]:

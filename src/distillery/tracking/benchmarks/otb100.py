@@ -18,7 +18,7 @@ from distillery.tracking.benchmarks.base import (
     Sequence,
     SequenceSet,
     collect,
-    image_files,
+    numbered_frames,
     require_folder,
     survey,
 )
@@ -78,7 +78,7 @@ def _set(root: Path, need_frames: bool) -> SequenceSet:
     if (root / "sequences.txt").exists():
         return SequenceSet("OTB-100", root, names, partial(_read_own, root, need_frames=need_frames))
     annotations = read_annotations(collection, plain) if collection else {}
-    read = partial(_read_official, root, collection, annotations, need_frames=need_frames)
+    read = partial(_read_official, _Folders(root), collection, annotations, need_frames=need_frames)
     return SequenceSet("OTB-100", root, names, read)
 
 
@@ -92,15 +92,30 @@ def _read_own(root: Path, name: str, *, need_frames: bool) -> Sequence | None:
     if not file.is_file():
         return None
     truth = read_boxes(file, remedy=RESTORE)
-    frames = tuple(_frames(root / name / "img", truth, None, file)) if need_frames else ()
+    frames = numbered_frames(root / name / "img", len(truth), file) if need_frames else ()
     return Sequence(name=name, frames=frames, truth=truth, truth_file=file, attributes=_attributes(root, name))
 
 
+class _Folders:
+    """The folders of a root by name, whatever their case and separators: CarDark is found as carDark, too."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._spelt: dict[str, list[Path]] = {}
+        for path in sorted(root.iterdir()):
+            if path.is_dir() and not path.name.startswith("."):
+                self._spelt.setdefault(plain(path.name), []).append(path)
+
+    def named(self, name: str) -> list[Path]:
+        """Folders of this name, the exact spelling first, then sorted."""
+        return sorted(self._spelt.get(plain(name), []), key=lambda path: path.name != name)
+
+
 def _read_official(
-    root: Path, collection: Path | None, annotations: Annotations, name: str, *, need_frames: bool
+    folders: _Folders, collection: Path | None, annotations: Annotations, name: str, *, need_frames: bool
 ) -> Sequence | None:
     official = SEQUENCES[name]
-    file = _truth_file(root, official)
+    file = _truth_file(folders, official)
     if file is not None:
         truth = read_boxes(file, remedy=RESTORE)
     elif collection is not None and plain(name) in annotations:
@@ -109,30 +124,30 @@ def _read_official(
     else:
         return None
     truth = _scored_rows(truth, official, file)
-    folder = _image_folder(root, file.parent if file != collection else root / official.name, official)
-    if need_frames and file == collection and not folder.is_dir():
+    images = _image_folder(folders, None if file == collection else file.parent, official)
+    if need_frames and images is None:
         return None
     return Sequence(
         name=name,
-        frames=tuple(_frames(folder, truth, official, file)) if need_frames else (),
+        frames=_frames(images, official, file) if need_frames and images else (),
         truth=truth,
         truth_file=file,
-        attributes=_attributes(root, name),
+        attributes=_attributes(folders.root, name),
         aliases=(official.folder,) if name in _ONLY_TARGET else (),
         omitted=official.omitted,
     )
 
 
-def _truth_file(root: Path, official: Entry) -> Path | None:
+def _truth_file(folders: _Folders, official: Entry) -> Path | None:
     if official.target is None:
-        candidates = [root / official.name / "groundtruth_rect.txt"]
+        candidates = [folder / "groundtruth_rect.txt" for folder in folders.named(official.name)]
     else:
         own = f"groundtruth_rect.{official.target}.txt"
-        split = [root / f"{official.folder}{mark}{official.target}" for mark in "-._"]
-        candidates = [root / official.folder / own]
+        shared, split = folders.named(official.folder), folders.named(official.name)
+        candidates = [folder / own for folder in shared]
         candidates += [folder / file for folder in split for file in (own, "groundtruth_rect.txt")]
         if official.name in _ONLY_TARGET:
-            candidates.append(root / official.folder / "groundtruth_rect.txt")
+            candidates += [folder / "groundtruth_rect.txt" for folder in shared]
     return next((path for path in candidates if path.is_file()), None)
 
 
@@ -146,22 +161,16 @@ def _scored_rows(truth: FloatArray, official: Entry, file: Path) -> FloatArray:
     return truth
 
 
-def _image_folder(root: Path, truth_folder: Path, official: Entry) -> Path:
-    beside, shared = truth_folder / "img", root / official.folder / "img"
-    return shared if shared.is_dir() and not beside.is_dir() else beside
+def _image_folder(folders: _Folders, truth_folder: Path | None, official: Entry) -> Path | None:
+    """Beside the truth, or where the sequence's folder or that of all its targets is; None if that cannot be said."""
+    own = folders.named(official.name) if truth_folder is None else [truth_folder]
+    found = next((path / "img" for path in own + folders.named(official.folder) if (path / "img").is_dir()), None)
+    return truth_folder / "img" if truth_folder and not found else found
 
 
-def _frames(folder: Path, truth: FloatArray, official: Entry | None, truth_file: Path) -> list[Path]:
-    images = image_files(folder)
-    if official and len(images) != len(truth):
-        # The official folders of David, Diving, Football1 … hold more images than are annotated.
-        wanted = [f"{number:0{official.digits}d}" for number in range(official.first, official.last + 1)]
-        by_stem = {image.stem: image for image in images}
-        if all(stem in by_stem for stem in wanted):
-            return [by_stem[stem] for stem in wanted]
-    if len(images) != len(truth):
-        raise UserError(f"has {len(images)} images, {truth_file} has {len(truth)} rows", file=folder, remedy=RESTORE)
-    return images
+def _frames(images: Path, official: Entry, truth_file: Path) -> tuple[Path, ...]:
+    # The official folders of David, Diving, Football1 … hold more images than are annotated.
+    return numbered_frames(images, official.rows, truth_file, first=official.first, surplus=True)
 
 
 def _attributes(root: Path, name: str) -> frozenset[str]:

@@ -161,11 +161,6 @@ class Entry:
         """Rows before the first scored one in files that count from image 1, for sequences annotated from there."""
         return 5 if self.name == "Tiger1" else 0
 
-    @property
-    def digits(self) -> int:
-        """Digits of an image's file name."""
-        return 5 if self.name == "Board" else 4
-
 
 def _entry(line: str) -> Entry:
     name, span, *attributes = line.split()

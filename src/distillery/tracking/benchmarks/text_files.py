@@ -51,7 +51,7 @@ def parse_boxes(
     remedy: str = "correct the file",
 ) -> FloatArray:
     """`read_boxes` of bytes at hand (a member of an archive); `file` names them in errors."""
-    rows = [line.split() for line in _lines(data, file, remedy)]
+    rows = [line.split() for line in text_lines(data, file, remedy)]
     choices = (columns,) if isinstance(columns, int) else columns
     width = len(rows[0]) if len(rows[0]) in choices else choices[0]
     if set(map(len, rows)) != {width}:
@@ -88,7 +88,7 @@ def read_flags(path: Path, frames: int, *, highest: int = 1, remedy: str, pad: b
         (frames,) int64.
     """
     data = read_bytes(path, remedy)
-    lines = _lines(data, path, remedy)
+    lines = text_lines(data, path, remedy)
     single = len(lines) == 1 and frames != 1
     tokens = [line.strip() for line in lines] if not single else lines[0].split()
     if len(tokens) == frames and set(tokens) <= {str(value).encode() for value in range(highest + 1)}:
@@ -133,7 +133,7 @@ def read_attributes(path: Path, names: Sequence[str], *, needed: int | None = No
 def read_names(path: Path, *, remedy: str) -> list[str]:
     """Reads a list of sequence names, one a line; a name that is repeated or leaves the folder is an error."""
     try:
-        lines = _lines(read_bytes(path, remedy), path, remedy)
+        lines = text_lines(read_bytes(path, remedy), path, remedy)
         names = [line.decode("utf-8").strip() for line in lines if line.strip()]
     except UnicodeDecodeError:
         raise UserError("is not a text file", file=path, remedy=remedy) from None
@@ -163,13 +163,22 @@ def read_bytes(path: Path, remedy: str) -> bytes:
         raise UserError(f"cannot be read ({error.strerror})", file=path, remedy=remedy) from None
 
 
-def _lines(data: bytes, file: Path, remedy: str) -> list[bytes]:
+def text_lines(data: bytes, file: Path, remedy: str) -> list[bytes]:
+    """The lines of a text file with spaces for its separators, without a byte-order mark; there is at least one."""
     if b"\0" in data:
         raise UserError("is not a plain text file", file=file, remedy=remedy)
     lines = data.removeprefix(_BOM).translate(_SEPARATORS).rstrip().splitlines()
     if not lines:
         raise UserError("is empty", file=file, remedy=remedy)
     return lines
+
+
+def number_in(token: bytes) -> float:
+    """The number that a token spells out; NaN where it is none. Python alone reads 1_0 as ten."""
+    try:
+        return math.nan if b"_" in token else float(token)
+    except ValueError:
+        return math.nan
 
 
 def _wrong_width(rows: list[list[bytes]], width: int, choices: tuple[int, ...], file: Path, remedy: str) -> UserError:
@@ -183,14 +192,7 @@ def _wrong_width(rows: list[list[bytes]], width: int, choices: tuple[int, ...], 
 def _not_a_number(file: Path, rows: list[list[bytes]], remedy: str) -> UserError:
     for number, row in enumerate(rows, 1):
         for token in row:
-            if b"_" in token or (math.isnan(_float_or_nan(token)) and token.strip(b"+-").lower() != b"nan"):
+            if math.isnan(number_in(token)) and token.strip(b"+-").lower() != b"nan":
                 shown = token[:20].decode(errors="replace")
                 return UserError(f"holds {shown!r}, not a number", file=file, place=f"line {number}", remedy=remedy)
     raise AssertionError("called without a faulty token")
-
-
-def _float_or_nan(token: bytes) -> float:
-    try:
-        return float(token)
-    except ValueError:
-        return math.nan

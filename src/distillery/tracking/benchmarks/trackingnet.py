@@ -84,14 +84,30 @@ def _set(root: Path, part: str, need_frames: bool) -> SequenceSet:
         return SequenceSet("TrackingNet", root, tuple(members), partial(_read_member, root, members))
     require_folder(root, "TrackingNet")
     annotations = root / part / "anno"
-    if not need_frames and not annotations.is_dir() and not (root / part).exists():
+    if not need_frames and not (root / part).exists():
         annotations = root
+    elif not (root / part).exists():
+        raise _absent(root, part)
     require_folder(annotations, f"TrackingNet's {part} part")
     names = tuple(sorted(file.stem for file in annotations.glob("*.txt") if not file.name.startswith(".")))
     if not names:
+        if annotations == root and any(path.is_dir() for path in root.iterdir()):
+            raise _absent(root, part)
         raise UserError("holds no NAME.txt with boxes", file=annotations, remedy=RESTORE)
     read = partial(_read, annotations, root / part / "frames", part == TEST, need_frames)
     return SequenceSet(f"TrackingNet {part}", root / part, names, read)
+
+
+def _absent(root: Path, part: str) -> UserError:
+    """Says which part is needed, and what can be done with the one that is there instead."""
+    what = f"the held-out part {part}" if part == HELD_OUT else f"the part {part}"
+    remedy = f"put {part}/frames and {part}/anno there"
+    if part != TEST and (root / TEST).is_dir():
+        remedy += (
+            f"; {TEST} is tracked as the benchmark trackingnet_test, and `distillery submission` packs its results for "
+            "the evaluation server"
+        )
+    return UserError(f"does not hold {what}", file=root, remedy=remedy)
 
 
 def _read(annotations: Path, frames: Path, first_only: bool, need_frames: bool, name: str) -> Sequence | None:
@@ -100,8 +116,9 @@ def _read(annotations: Path, frames: Path, first_only: bool, need_frames: bool, 
         return None
     truth = first_box(file) if first_only else read_boxes(file, remedy=RESTORE)
     images: tuple[Path, ...] = ()
+    rows = len(truth)
     if need_frames:
-        images = unlabelled_frames(folder) if first_only else numbered_frames(folder, len(truth), file)
+        images = unlabelled_frames(folder, first=0) if first_only else numbered_frames(folder, rows, file, first=0)
     return Sequence(name=name, frames=images, truth=truth, truth_file=file, first_pixel=0)
 
 

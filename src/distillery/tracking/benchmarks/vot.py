@@ -1,8 +1,8 @@
 """VOT2018 and VOT2019, short-term (Kristan et al., ICCV/ECCV workshops): `list.txt`, `NAME/color/00000001.jpg …`,
 `NAME/groundtruth.txt` with polygons x1,y1 … x4,y4 (or boxes x,y,w,h) from 0, and five tags for each frame.
 
-Images may also lie in `NAME/` itself. A folder with pysot's `VOT2018.json` or `VOT2019.json` can be scored without the
-sequences' own files.
+Images may also lie in `NAME/` itself. Without `list.txt` the official sequences of the year are expected. A folder with
+pysot's `VOT2018.json` or `VOT2019.json` can be scored without the sequences' own files.
 """
 
 from __future__ import annotations
@@ -36,9 +36,10 @@ from distillery.tracking.benchmarks.base import (
     survey,
 )
 from distillery.tracking.benchmarks.text_files import read_boxes, read_flags, read_names, require_plain_names
+from distillery.tracking.benchmarks.vot_table import SEQUENCES
 from distillery.tracking.boxes import BoolArray, FloatArray
 
-NAMES = ("vot2018", "vot2019")
+NAMES = tuple(SEQUENCES)
 TAGS = {
     "camera_motion": ("camera_motion",),
     "illum_change": ("illum_change", "illu_change"),
@@ -68,7 +69,7 @@ def load(
 
     Args:
         root: The folder of `list.txt` and the sequences' folders, or of pysot's annotation file.
-        name: "vot2018" or "vot2019", which decides between two annotation files in one folder.
+        name: "vot2018" or "vot2019": whose annotation file is read, and which sequences are expected without a list.
         need_frames: Whether the images must be there; scoring does without.
         allow_partial: Whether absent sequences are left out.
 
@@ -83,7 +84,7 @@ def load(
 
 
 def expected(root: Path, *, name: str | None = None) -> list[str]:
-    """Names of the sequences that `root` must hold: those of `list.txt`, else of the annotation file."""
+    """Names of the sequences that `root` must hold: of `list.txt`, else of the annotations, else the official 60."""
     return list(_set(Path(root), name, False).names)
 
 
@@ -126,9 +127,15 @@ def _set(root: Path, name: str | None, need_frames: bool) -> SequenceSet:
     annotations = read_annotations(collection) if collection else {}
     if annotations and collection:
         require_plain_names(annotations, collection, remedy=RESTORE)
-    listed = root / "list.txt"
-    names = tuple(annotations) if annotations and not listed.exists() else tuple(read_names(listed, remedy=RESTORE))
+    names = _names(root, name, tuple(annotations))
     return SequenceSet(title, root, names, partial(_read, root, collection, annotations, need_frames=need_frames))
+
+
+def _names(root: Path, name: str | None, annotated: tuple[str, ...]) -> tuple[str, ...]:
+    listed = root / "list.txt"
+    if listed.exists() or not (annotated or name):
+        return tuple(read_names(listed, remedy=RESTORE))
+    return annotated or SEQUENCES[name or ""]
 
 
 def _collection(root: Path, name: str | None) -> Path | None:

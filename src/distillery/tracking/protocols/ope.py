@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from distillery.tracking.boxes import BoolArray, FloatArray, iou, xywh_to_centre
+from distillery.tracking.boxes import FARTHEST, BoolArray, FloatArray, iou, within_reach, xywh_to_centre
 
 PRECISION_PX = 20
 SUCCESS_50 = 10
@@ -20,7 +20,7 @@ SUCCESS_50 = 10
 NORMALIZED_20 = 20
 """Index of the normalised distance 0.20."""
 
-_NOWHERE = (1e12, 1e12, 0.0, 0.0)
+_NOWHERE = (FARTHEST, FARTHEST, 0.0, 0.0)
 
 SUCCESS_THRESHOLDS: FloatArray = np.linspace(0, 1, 21)
 PRECISION_THRESHOLDS: FloatArray = np.arange(51.0)
@@ -47,6 +47,8 @@ class Variant:
     """A result row with NaN or an empty box takes the row before it."""
     repeat_zero: bool = False
     """A result row whose width or height is zero takes the row before it."""
+    refuses_negative: bool = False
+    """A result row of negative width or height is an error, not a failure."""
     absent_fails: bool = False
     """Frames without the target fail at every threshold. Toolkits that remove such frames but divide by the length
     of the whole sequence do just that."""
@@ -75,6 +77,7 @@ VARIANTS: dict[str, Variant] = {
         centre_needs="box",
         invalid_distance=np.inf,
         repeat_zero=True,
+        refuses_negative=True,
     ),
     "matlab": Variant(
         "tracker_benchmark v1.0 (calcSeqErrRobust.m, plotDrawSave.m)",
@@ -108,7 +111,11 @@ def evaluate(boxes: FloatArray, truth: FloatArray, how: Variant, absent: BoolArr
         truth: (N, 4) ground truth in the same numbering.
         how: The toolkit's definition.
         absent: (N,) frames without the target, where the benchmark knows them.
+
+    Raises:
+        ValueError: If there are not as many boxes as frames, or the toolkit refuses one (`first_refused`).
     """
+    truth = within_reach(truth)
     boxes = _prepared(boxes, truth, how)
     overlap = iou(boxes, truth)
     overlap[~_positive(truth, how.overlap_needs)] = -1.0
@@ -132,6 +139,14 @@ def evaluate(boxes: FloatArray, truth: FloatArray, how: Variant, absent: BoolArr
         precision=_share_at_most(distance, PRECISION_THRESHOLDS),
         normalized_precision=_share_at_most(relative, NORMALIZED_THRESHOLDS),
     )
+
+
+def first_refused(boxes: FloatArray, how: Variant) -> int | None:
+    """Index of the first box for which the toolkit refuses the results of a sequence; None where there is none."""
+    if not how.refuses_negative:
+        return None
+    negative = np.flatnonzero((boxes[:, 2:] < 0).any(axis=1))
+    return int(negative[0]) if len(negative) else None
 
 
 def mean(curves: Sequence[Curves], how: Variant) -> Curves:
@@ -158,6 +173,8 @@ def _prepared(boxes: FloatArray, truth: FloatArray, how: Variant) -> FloatArray:
     boxes = np.array(boxes, dtype=np.float64)
     if boxes.shape != truth.shape:
         raise ValueError(f"{boxes.shape} boxes cannot be scored against {truth.shape} boxes")
+    if (row := first_refused(boxes, how)) is not None:
+        raise ValueError(f"{how.toolkit} refuses the negative size of box {row}")
     if how.repeat_invalid or how.repeat_zero:
         sides = boxes[:, 2:]
         valid = (sides != 0).all(axis=1)
@@ -166,6 +183,7 @@ def _prepared(boxes: FloatArray, truth: FloatArray, how: Variant) -> FloatArray:
         if not np.isfinite(boxes[0]).all():  # nothing stands before it: those that repeat it fail
             boxes[0] = _NOWHERE
         boxes = boxes[np.maximum.accumulate(np.where(valid, np.arange(len(boxes)), 0))]
+    boxes = within_reach(boxes)
     if how.first_from_truth:
         boxes[0] = truth[0]
     return boxes

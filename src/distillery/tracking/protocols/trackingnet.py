@@ -44,18 +44,23 @@ def evaluate(boxes: FloatArray | None, truth: FloatArray) -> Curves:
         truth: (N, 4) ground truth in the same numbering.
     """
     real = np.round(truth)
+    # Sides of the true box may be 0; numbers that no image has overflow to infinity, and fail as on the server.
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        return _curves(boxes, real)
+
+
+def _curves(boxes: FloatArray | None, real: FloatArray) -> Curves:
     found = np.full(real.shape, np.nan if boxes is not None else 0.0)
     if boxes is not None:
         found[: len(boxes)] = np.round(boxes[: len(real)])
     found[0] = real[0]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        low = np.maximum(real[:, :2], found[:, :2])
-        high = np.minimum(real[:, :2] + real[:, 2:], found[:, :2] + found[:, 2:])
-        shared = np.maximum(high - low, 0).prod(axis=1)
-        overlap = shared / (real[:, 2:].prod(axis=1) + found[:, 2:].prod(axis=1) - shared)
-        offset = (real[:, :2] + real[:, 2:] / 2) - (found[:, :2] + found[:, 2:] / 2)
-        distance = np.sqrt((offset**2).sum(axis=1))
-        relative = np.sqrt(((offset / real[:, 2:]) ** 2).sum(axis=1))
+    low = np.maximum(real[:, :2], found[:, :2])
+    high = np.minimum(real[:, :2] + real[:, 2:], found[:, :2] + found[:, 2:])
+    shared = np.maximum(high - low, 0).prod(axis=1)
+    overlap = shared / (real[:, 2:].prod(axis=1) + found[:, 2:].prod(axis=1) - shared)
+    offset = (real[:, :2] + real[:, 2:] / 2) - (found[:, :2] + found[:, 2:] / 2)
+    distance = np.sqrt((offset**2).sum(axis=1))
+    relative = np.sqrt(((offset / real[:, 2:]) ** 2).sum(axis=1))
     return Curves(  # NaN compares as false: a failure
         success=(overlap[:, None] >= SUCCESS_THRESHOLDS).mean(axis=0),
         precision=(distance[:, None] <= PRECISION_THRESHOLDS).mean(axis=0),

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from distillery.errors import UserError
 from distillery.tracking.benchmarks.base import Sequence
-from distillery.tracking.boxes import BoolArray
+from distillery.tracking.benchmarks.text_files import read_boxes
+from distillery.tracking.boxes import BoolArray, FloatArray
 from distillery.tracking.protocols import ope
 from distillery.tracking.protocols.ope import DEFAULT, VARIANTS
 from distillery.tracking.results import read_result, require_results
@@ -45,12 +47,7 @@ def score_one_pass(
     files = require_results(results, truth.sequences, allow_partial=allow_partial)
     scored = [sequence for sequence in truth.sequences if sequence.name in files]
     curves = {
-        sequence.name: ope.evaluate(
-            read_result(files[sequence.name], sequence, allow_nan=how.repeat_invalid),
-            sequence.truth,
-            how,
-            absent(sequence),
-        )
+        sequence.name: ope.evaluate(_read(files[sequence.name], sequence, how), sequence.truth, how, absent(sequence))
         for sequence in scored
     }
     mean = ope.mean(list(curves.values()), how)
@@ -68,6 +65,20 @@ def score_one_pass(
         files={sequence.name: [files[sequence.name]] for sequence in scored},
         counts={"without_attributes": without_attributes(scored)},
     )
+
+
+def _read(file: Path, sequence: Sequence, how: ope.Variant) -> FloatArray:
+    boxes = read_result(file, sequence, allow_nan=how.repeat_invalid)
+    if (row := ope.first_refused(boxes, how)) is not None:
+        rows = len(read_boxes(file, allow_nan=how.repeat_invalid))
+        skipped = sequence.omitted if rows == len(boxes) + sequence.omitted else 0
+        raise UserError(
+            "holds a negative width or height, for which pytracking calls the results invalid",
+            file=file,
+            place=f"line {skipped + row + 1}",
+            remedy="run the tracker on this sequence again, or score by another protocol",
+        )
+    return boxes
 
 
 def _row(chosen: list[Sequence], curves: Mapping[str, ope.Curves], how: ope.Variant) -> dict[str, float]:

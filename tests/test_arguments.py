@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+
+import pytest
+
+from distillery import arguments
+from distillery.errors import UserError
+
+
+def test_labels() -> None:
+    assert arguments.label(["model=a", "variant=b=c", "seed=3"]) == {"model": "a", "variant": "b=c", "seed": 3}
+    assert arguments.label([]) == {}
+
+
+@pytest.mark.parametrize(
+    ("items", "words"),
+    [
+        (["numbers=3"], "--label: 'numbers' is no label; give model, variant, seed alone"),
+        (["model=a", "model=b"], "--label: 'model' is given twice"),
+        (["model"], "'model' is not NAME=VALUE"),
+        (["seed=x"], "--label seed: 'x' is not a whole number"),
+        (["seed=" + "9" * 5000], "--label seed: '99999999999999999999' is not a whole number"),
+    ],
+)
+def test_faulty_labels(items: list[str], words: str) -> None:
+    with pytest.raises(UserError) as caught:
+        arguments.label(items)
+    assert words in str(caught.value)
+
+
+def test_json() -> None:
+    assert arguments.plain_json('{"a": [1]}') == {"a": [1]}
+    for text in ("{", "9" * 5000, "[" * 10**5):
+        with pytest.raises(UserError, match=r"^--params: is not valid JSON") as caught:
+            arguments.plain_json(text)
+        assert len(str(caught.value)) < 120
+
+
+def test_whose_metrics() -> None:
+    found = arguments.metrics_of(["p/a=/m/siamfc/dim/seed2.json", "p/b=siamfc/dim-tsskd/seed10.json"])
+    assert found == {
+        Path("p/a"): (Path("/m/siamfc/dim/seed2.json"), {"model": "siamfc", "variant": "dim", "seed": 2}),
+        Path("p/b"): (Path("siamfc/dim-tsskd/seed10.json"), {"model": "siamfc", "variant": "dim-tsskd", "seed": 10}),
+    }
+
+
+@pytest.mark.parametrize(
+    "metrics",
+    [
+        "out.json",
+        "a/b/out.json",
+        "seed0.json",
+        "v/seed0.json",
+        "/v/seed0.json",
+        "../v/seed0.json",
+        "m/v/seed0",
+        ".",
+        "m/v/seed-1.json",
+        "m/v/seed0.txt",
+        "m/v/seed.json",
+    ],
+)
+def test_metrics_without_an_owner(metrics: str) -> None:
+    with pytest.raises(UserError, match=r"--pairs: .* does not say whose metrics these are; write them to"):
+        arguments.metrics_of([f"results={metrics}"])
+
+
+@pytest.mark.parametrize(
+    ("items", "what"),
+    [
+        (["a=m/v/seed0.json", "a=m/v/seed1.json"], "'a'"),
+        (["a=m/v/seed0.json", "./a/=m/v/seed1.json"], "'./a/'"),
+        (["a=m/v/seed0.json", "b=m/v/seed0.json"], "'m/v/0'"),
+        (["a=x/m/v/seed0.json", "b=y/m/v/seed00.json"], "'m/v/0'"),
+    ],
+)
+def test_a_tracker_is_scored_once(items: list[str], what: str) -> None:
+    with pytest.raises(UserError) as caught:
+        arguments.metrics_of(items)
+    assert f"--pairs: {what} is given twice" in str(caught.value)
+
+
+def options(*on: tuple[str, str, str], benchmark: str | None = None, **paths: Path | None) -> Namespace:
+    return Namespace(on=on, benchmark=benchmark, **{"root": None, "results": None} | paths)
+
+
+def test_targets() -> None:
+    one, two = ("lasot", "A", "X"), ("got10k", "B", "Y")
+    assert arguments.targets(options(one, two)) == {"lasot": (Path("A"), Path("X")), "got10k": (Path("B"), Path("Y"))}
+    both = options(one, benchmark="got10k", root=Path("B"), results=Path("Y"))
+    assert arguments.targets(both) == arguments.targets(options(one, two))
+    faults = {
+        "lasot is named twice": options(one, ("lasot", "B", "Y")),
+        "lasot is named twice; run": options(one, benchmark="lasot", root=Path("B"), results=Path("Y")),
+        "needs its root and a folder": options(benchmark="lasot", root=Path("B")),
+        "are those of --benchmark": options(one, results=Path("Y")),
+        "no benchmark is named": options(),
+    }
+    for words, faulty in faults.items():
+        with pytest.raises(UserError, match=words):
+            arguments.targets(faulty)
