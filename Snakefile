@@ -46,3 +46,5 @@ rule all:
 for job_rule in workflow.rules:
     if not job_rule.norun:
         job_rule.conda_env = str(Path(workflow.basedir) / "environment.yml")
+        if PROFILE.compute.device != "cpu" and GPU_RULES.match(job_rule.name):
+            job_rule.resources["gpu"] = 1

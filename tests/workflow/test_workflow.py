@@ -66,6 +66,20 @@ def test_no_absolute_path_is_written_into_the_workflow(file: Path) -> None:
     assert not re.findall(r"""["'](?:/|~)[\w]""", file.read_text(encoding="utf-8"))
 
 
+def test_the_jobs_that_take_turns_on_a_gpu_are_those_that_compute_with_torch() -> None:
+    """The pattern of the Snakefile, read against the modules that each rule's shell command calls."""
+    common = next(file for file in RULES if file.name == "common.smk").read_text(encoding="utf-8")
+    pattern = re.compile(re.search(r'GPU_RULES = re\.compile\(r"(.*)"\)', common)[1])
+    commands = (
+        "train-trackers|train-search|train-reid|record-teacher|select-students|lookup|profile-networks|response-maps"
+    )
+    on_a_gpu = re.compile(rf"distillery (?:{commands}|(?:track|search) [^|]*--checkpoint)")
+    for name, lines in rules().items():
+        title = re.search(r'f"(\w+)', name)  # a rule made in a loop
+        text = re.sub(r'"\s+"', "", "\n".join(lines))
+        assert bool(pattern.match(title[1] if title else name)) == bool(on_a_gpu.search(text)), name
+
+
 @pytest.mark.parametrize("profile", ["smoke", "mini", "paper"])
 def test_every_profile_builds_the_same_rules(project: Project, profile: str) -> None:
     config = yaml.safe_load((project.root / f"config/{profile}.yaml").read_text())

@@ -38,6 +38,8 @@ DATASETS = PROFILE.data.names
 # Suffixes of a checkpoint: weights, what they are, and how the training went.
 CHECKPOINT = {"weights": ".safetensors", "sidecar": ".json", "curve": ".jsonl"}
 THREADS = PROFILE.compute.threads
+# Rules whose jobs compute with torch: where GPUs are counted (profiles/gpu) they take turns on one.
+GPU_RULES = re.compile(r"train_|record_|select_|lookup_|profile_|response_maps_|track_(?!baseline)|search$")
 # All cores of this run; `workflow.cores` would refuse calls that run nothing, such as --unlock or --report.
 CORES = workflow.resource_settings.cores or 1
 
