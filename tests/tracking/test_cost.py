@@ -34,3 +34,26 @@ def test_every_scale_is_a_pass_through_the_network(saved: Path) -> None:
 
 def test_the_published_settings_are_the_default(saved: Path) -> None:
     assert prepare(saved, CPU).description == "one frame: 3 scales of 127 px"
+
+
+def test_packed_convolutions_are_counted_as_the_plain_ones(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    packed = operations(prepare(saved, CPU).call)
+    monkeypatch.setattr("distillery.tracking.siamfc.pack", lambda backbone, *_: backbone)
+    assert packed == operations(prepare(saved, CPU).call)
+
+
+def test_operations_of_a_frame_worked_by_hand(tmp_path: Path) -> None:
+    """The published network on three crops of 255: AlexNet (96, 256, 384, 384, 256) with groups in conv2, 4 and 5."""
+    made = build(SiamFCArchitecture(), SiamFCGeometry())
+    checkpoint.save(tmp_path / "net.safetensors", made, made.sidecar())
+    convolutions = (
+        96 * 123**2 * 3 * 11**2  # 255 -> 123, pooled to 61
+        + 256 * 57**2 * 48 * 5**2  # 61 -> 57, pooled to 28
+        + 384 * 26**2 * 256 * 3**2
+        + 384 * 24**2 * 192 * 3**2
+        + 256 * 22**2 * 192 * 3**2
+    )
+    correlation = 17**2 * 6**2 * 256
+    # The rest, a thousandth, enlarges the response.
+    found = operations(prepare(tmp_path / "net.safetensors", CPU).call)
+    assert 3 * (convolutions + correlation) < found < 1.002 * 3 * (convolutions + correlation)
