@@ -101,3 +101,32 @@ def test_targets() -> None:
     for words, faulty in faults.items():
         with pytest.raises(UserError, match=words):
             arguments.targets(faulty)
+
+
+class TestTrackRuns:
+    def asked(self, *checkpoints: str, results: str = "out/{checkpoint}") -> Namespace:
+        paths = [Path(checkpoint) for checkpoint in checkpoints] or None
+        return Namespace(checkpoint=paths, **vars(options(("lasot", "A", results), ("got10k", "B", f"g/{results}"))))
+
+    def test_each_checkpoint_has_folders_of_its_own(self) -> None:
+        one, two = arguments.track_runs(self.asked("c/seed0.safetensors", "c/seed1.safetensors"))
+        assert one == (
+            Path("c/seed0.safetensors"),
+            {"lasot": (Path("A"), Path("out/seed0")), "got10k": (Path("B"), Path("g/out/seed0"))},
+        )
+        assert two[1]["lasot"] == (Path("A"), Path("out/seed1"))
+
+    def test_one_checkpoint_needs_no_placeholder(self) -> None:
+        ((checkpoint, found),) = arguments.track_runs(self.asked("c/seed0.safetensors", results="out"))
+        assert (checkpoint, found["lasot"]) == (Path("c/seed0.safetensors"), (Path("A"), Path("out")))
+
+    def test_a_trivial_tracker_has_none(self) -> None:
+        ((checkpoint, found),) = arguments.track_runs(self.asked(results="out"))
+        assert checkpoint is None
+        assert found["lasot"] == (Path("A"), Path("out"))
+
+    def test_faults(self) -> None:
+        with pytest.raises(UserError, match=r"would write to one folder; put \{checkpoint\} into the results"):
+            arguments.track_runs(self.asked("a/seed0.safetensors", "a/seed1.safetensors", results="out"))
+        with pytest.raises(UserError, match="two checkpoints are called seed0"):
+            arguments.track_runs(self.asked("a/seed0.safetensors", "b/seed0.safetensors"))

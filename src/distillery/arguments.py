@@ -65,7 +65,33 @@ def named_paths(items: Sequence[str], flag: str) -> dict[str, Path]:
     return {name: Path(value) for name, value in pairs(items, flag).items()}
 
 
-def targets(options: argparse.Namespace) -> dict[str, tuple[Path, Path]]:
+PLACEHOLDER = "{checkpoint}"
+"""Stands for the name of a checkpoint in a path of results."""
+Targets = dict[str, tuple[Path, Path]]
+
+
+def track_runs(options: argparse.Namespace) -> list[tuple[Path | None, Targets]]:
+    """Each checkpoint of `distillery track`, or None for a trivial tracker, with its benchmarks, roots and results."""
+    wanted, checkpoints = targets(options), options.checkpoint or []
+    if not checkpoints:
+        return [(None, wanted)]
+    names = [checkpoint.stem for checkpoint in checkpoints]
+    if len(names) > 1 and any(PLACEHOLDER not in str(results) for _, results in wanted.values()):
+        raise UserError("several checkpoints would write to one folder", remedy=f"put {PLACEHOLDER} into the results")
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UserError(f"two checkpoints are called {twice}", place="--checkpoint", remedy="run them one by one")
+    return [
+        (checkpoint, {name: (root, _named(results, checkpoint)) for name, (root, results) in wanted.items()})
+        for checkpoint in checkpoints
+    ]
+
+
+def _named(results: Path, checkpoint: Path) -> Path:
+    return Path(str(results).replace(PLACEHOLDER, checkpoint.stem))
+
+
+def targets(options: argparse.Namespace) -> Targets:
     """Benchmark -> root and results of `distillery track`, each benchmark once."""
     wanted = [(name, Path(root), Path(results)) for name, root, results in options.on]
     if options.benchmark:
@@ -95,10 +121,13 @@ def track_job(options: argparse.Namespace) -> TrackJob:
     from distillery.config import jobs, profile
 
     loaded = profile.load(options.config)
-    family = checkpoint_family(options.checkpoint) if options.checkpoint else None
+    found = {checkpoint_family(checkpoint): checkpoint for checkpoint in options.checkpoint or []}
+    if len(found) > 1:
+        raise UserError(f"checkpoints of {' and '.join(found)} share no settings", remedy="run them one by one")
+    family = next(iter(found), None)
     if family and family not in loaded.tracking.families:
         raise UserError(
-            f"describes no {family} trackers, {options.checkpoint} is one",
+            f"describes no {family} trackers, {found[family]} is one",
             file=options.config,
             remedy="pass the profile that it was trained under",
         )

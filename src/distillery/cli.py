@@ -142,7 +142,12 @@ def _parser() -> argparse.ArgumentParser:
         help="one of several runs",
     )
     which = track.add_mutually_exclusive_group(required=True)
-    path(which, "--checkpoint", "trained tracker")
+    path(
+        which,
+        "--checkpoint",
+        "trained tracker; of several, {checkpoint} in RESULTS stands for the name of each (seed0)",
+        nargs="+",
+    )
     which.add_argument("--baseline", choices=["static", "ncc"], help="trivial tracker")
     settings = track.add_mutually_exclusive_group()
     params(settings, required=False)

@@ -85,32 +85,35 @@ def select_students(options: argparse.Namespace) -> None:
 
 
 def track(options: argparse.Namespace) -> None:
-    """Runs a tracker over one benchmark or several."""
+    """Runs one tracker or several over one benchmark or several."""
     from distillery.tracking import running
 
-    targets, job = arguments.targets(options), arguments.track_job(options)
-    if options.checkpoint and job.inference is None:
-        family = arguments.checkpoint_family(options.checkpoint)
-        print(f"settings: the published ones of {family}; pass --config for those of a profile")
-    indices = running.track_all(
-        targets,
-        job,
-        checkpoint=options.checkpoint,
-        baseline=options.baseline,
-        allow_partial=options.allow_partial,
-        repetitions=options.repetitions,
-        replace=options.replace,
-    )
-    for name, index in indices.items():
-        rate = index["speed"]["frames_per_second"]
-        print(f"{targets[name][1]}: {len(index['sequences'])} sequences, {rate:.1f} frames/s (median over sequences)")
+    job = arguments.track_job(options)
+    for checkpoint, targets in arguments.track_runs(options):
+        if checkpoint and job.inference is None:
+            family = arguments.checkpoint_family(checkpoint)
+            print(f"settings: the published ones of {family}; pass --config for those of a profile")
+        indices = running.track_all(
+            targets,
+            job,
+            checkpoint=checkpoint,
+            baseline=options.baseline,
+            allow_partial=options.allow_partial,
+            repetitions=options.repetitions,
+            replace=options.replace,
+        )
+        for name, index in indices.items():
+            rate = index["speed"]["frames_per_second"]
+            print(
+                f"{targets[name][1]}: {len(index['sequences'])} sequences, {rate:.1f} frames/s (median over sequences)"
+            )
 
 
 def score(options: argparse.Namespace) -> None:
     """Scores results."""
     from distillery.files import write_json
     from distillery.summary import lines
-    from distillery.tracking.destinations import refuse_index
+    from distillery.tracking.indices import refuse_index
 
     whose = label(options.label)
     refuse_index(options.out)
@@ -140,7 +143,7 @@ def score_all(options: argparse.Namespace) -> None:
     """Scores many trackers on one benchmark; whose results they are stands in the path of the metrics."""
     from distillery.files import write_json
     from distillery.tracking import scoring
-    from distillery.tracking.destinations import refuse_index
+    from distillery.tracking.indices import refuse_index
 
     wanted = arguments.metrics_of(options.pairs)
     for metrics, _ in wanted.values():
@@ -162,7 +165,7 @@ def submission(options: argparse.Namespace) -> None:
 def answer(options: argparse.Namespace) -> None:
     """Imports a server's answer as metrics."""
     from distillery.files import write_json
-    from distillery.tracking.destinations import refuse_index
+    from distillery.tracking.indices import refuse_index
     from distillery.tracking.submission import import_answer
 
     whose = label(options.label)

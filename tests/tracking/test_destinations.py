@@ -8,7 +8,7 @@ import pytest
 
 from distillery.config.tracking import TrackJob
 from distillery.errors import UserError
-from distillery.tracking import destinations
+from distillery.tracking import indices
 from distillery.tracking.running import track, track_all
 
 WriteOTB = Callable[..., Path]
@@ -48,7 +48,7 @@ def test_our_own_results_are_replaced(tmp_path: Path, root: Path) -> None:
 def test_an_empty_folder_is_taken(tmp_path: Path, root: Path) -> None:
     (tmp_path / "out").mkdir()
     static(root, tmp_path / "out")
-    assert destinations.read_index(tmp_path / "out.json") is not None
+    assert indices.read_index(tmp_path / "out.json") is not None
 
 
 def test_folders_of_others_are_not(tmp_path: Path, root: Path) -> None:
@@ -114,7 +114,7 @@ def test_relative_folders(tmp_path: Path, root: Path, monkeypatch: pytest.Monkey
     monkeypatch.chdir(out)
     static(root, Path())
     assert sorted(content(out)) == ["First001.txt", "Second002.txt"]
-    assert destinations.read_index(tmp_path / "out.json") is not None
+    assert indices.read_index(tmp_path / "out.json") is not None
     monkeypatch.chdir(tmp_path)
     static(root, Path("out/../out"))
     refused(tmp_path, root, Path(), ": is, holds or lies in")
@@ -148,7 +148,7 @@ def test_nothing_is_run_if_one_destination_is_refused(tmp_path: Path, root: Path
 def test_an_index_is_told_from_other_files(tmp_path: Path, root: Path) -> None:
     static(root, tmp_path / "out")
     with pytest.raises(UserError, match=r"out\.json: is the index of a results folder and would be overwritten"):
-        destinations.refuse_index(tmp_path / "out.json")
+        indices.refuse_index(tmp_path / "out.json")
     (tmp_path / "other.json").write_text("{}")
     for path in (
         None,
@@ -157,4 +157,4 @@ def test_an_index_is_told_from_other_files(tmp_path: Path, root: Path) -> None:
         tmp_path,
         root / "First001" / "img" / "0001.jpg",
     ):
-        destinations.refuse_index(path)
+        indices.refuse_index(path)

@@ -89,7 +89,8 @@ def test_every_profile_builds_the_same_rules(project: Project, profile: str) -> 
         for family in ("siamfc", "siamrpn", "siamrpnpp")
         for name, run in tracking.get(family, {"runs": {}})["runs"].items()
     ]
-    groups = 1 if tracking.get("together", True) else len(tracking["benchmarks"])
+    # One job for all seeds and benchmarks of a network, or one for each.
+    groups = 1 if tracking.get("together", True) else seeds * len(tracking["benchmarks"])
     expected = {"headline": [], "ablations": []}
     for row in runs:
         expected[row[2].get("target", "headline")].append(row)
@@ -99,7 +100,7 @@ def test_every_profile_builds_the_same_rules(project: Project, profile: str) -> 
         for family, name, _ in rows:
             assert jobs[f"train_{family}_{name}"] == seeds
         assert sum(n for job, n in jobs.items() if job.startswith("track_") and job != "track_baseline") == (
-            groups * seeds * sum(len(run["networks"]) for *_, run in rows)
+            groups * sum(len(run["networks"]) for *_, run in rows)
         )
     assert headline["dataset"] == len(config["data"])
     assert headline["score_tracking_headline"] == len(tracking["benchmarks"])
@@ -181,7 +182,7 @@ BY_NAME = {
     "tracking_modules": families.tracking_modules("siamfc"),
     "tracker_sources": families.tracking_modules("siamfc") + registry.modules(*registry.BENCHMARKS),
     "registry.modules": registry.modules(*registry.BENCHMARKS),
-    "scoring_sources": ["distillery.tracking.scoring", *scoring.modules("otb100")],
+    "scoring_sources": ["distillery.tracking.scoring", "distillery.tracking.indices", *scoring.modules("otb100")],
     "training_modules": families.training_modules("siamfc"),
     "family_sources": families.training_modules("siamfc"),
     "selection_sources": ["distillery.tracking.selecting", *families.training_modules("siamfc")],

@@ -2,7 +2,7 @@
 # The index of a result folder stands for it: it holds the hash of every file. Snakemake removes it before it runs a job
 # again, and `track` replaces a folder without an index only when told so.
 
-for group, benchmarks in benchmark_groups().items():
+for group, benchmarks, seeds in tracking_groups():
 
     rule:
         name:
@@ -10,21 +10,19 @@ for group, benchmarks in benchmark_groups().items():
         input:
             code=tracker_sources,
             data=expand("<data>/{benchmark}.json", benchmark=benchmarks),
-            weights="<checkpoints>/tracking/{family}/{variant}/seed{seed}.safetensors",
+            weights=expand("<checkpoints>/tracking/{{family}}/{{variant}}/seed{seed}.safetensors", seed=seeds),
         output:
-            indices=expand(
-                "<results>/predictions/{benchmark}/{{family}}/{{variant}}/seed{{seed}}.json", benchmark=benchmarks
-            ),
+            indices=tracked(benchmarks, seeds),
         log:
-            f"<logs>/track/{group}/{{family}}/{{variant}}/seed{{seed}}.log",
+            f"<logs>/track/{group}/{{family}}/{{variant}}/{of_seeds(seeds)}.log",
         benchmark:
-            f"<benchmarks>/track/{group}/{{family}}/{{variant}}/seed{{seed}}.jsonl"
+            f"<benchmarks>/track/{group}/{{family}}/{{variant}}/{of_seeds(seeds)}.jsonl"
         threads: THREADS
         params:
             job=track_job,
             runs=benchmark_runs,
         message:
-            f"Tracking on {group}, {{wildcards.family}} {{wildcards.variant}}, seed {{wildcards.seed}}"
+            f"Tracking on {group}, {{wildcards.family}} {{wildcards.variant}}"
         shell:
             "python -m distillery track --checkpoint {input.weights} --params {params.job:q} --replace {params.runs}"
             " 2>&1 | tee {log}"

@@ -148,7 +148,7 @@ def tracker_sources(wildcards):
 
 
 def scoring_sources(wildcards):
-    return sources("distillery.tracking.scoring", *scoring.modules(wildcards.benchmark))
+    return sources("distillery.tracking.scoring", "distillery.tracking.indices", *scoring.modules(wildcards.benchmark))
 
 
 def selection_sources(wildcards):
@@ -245,10 +245,23 @@ def priority_of(family, run):
     return 2 if TRACKING.families[family].runs[run].teacher is None else 1
 
 
-def benchmark_groups():
-    """Name -> benchmarks that one job runs a tracker over."""
+def tracking_groups():
+    """Name, benchmarks and seeds of each job that runs a tracker; of a job for a single seed the wildcard."""
     names = list(TRACKING.benchmarks)
-    return {"benchmarks": names} if TRACKING.together else {name: [name] for name in names}
+    return (
+        [("benchmarks", names, PROFILE.seeds)] if TRACKING.together else [(name, [name], ["{seed}"]) for name in names]
+    )
+
+
+def tracked(benchmarks, seeds):
+    """Indices that a job writes, benchmark by benchmark."""
+    pattern = "<results>/predictions/{benchmark}/{{family}}/{{variant}}/seed{seed}.json"
+    return expand(pattern, benchmark=benchmarks, seed=seeds)
+
+
+def of_seeds(seeds):
+    """Name of the log of a job of these seeds."""
+    return "seed{seed}" if "{seed}" in seeds else "seeds"
 
 
 def track_job(wildcards):
@@ -256,10 +269,14 @@ def track_job(wildcards):
 
 
 def benchmark_runs(wildcards, input, output):
-    """`--on BENCHMARK ROOT RESULTS` for each benchmark of a job."""
-    words = []
-    for data, index in zip(input.data, output.indices):
-        words.append(f"--on {Path(data).stem} {data.removesuffix('.json')} {index.removesuffix('.json')}")
+    """`--on BENCHMARK ROOT RESULTS` for each benchmark of a job; {checkpoint} stands for the name of each checkpoint."""
+    words, weights = [], input.get("weights")
+    step = len(files_of(weights)) if weights else 1
+    for data, index in zip(input.data, files_of(output.indices)[::step]):
+        results = index.removesuffix(".json")
+        if weights:
+            results = f"{os.path.dirname(results)}/{{checkpoint}}"
+        words.append(f"--on {Path(data).stem} {data.removesuffix('.json')} {results}")
     return " ".join(words)
 
 

@@ -34,7 +34,8 @@ class Tracking(Section):
     protocols: dict[BenchmarkName, str] = Field(default_factory=dict)
     """Scoring protocol of a benchmark where it is not the default one (docs/decisions.md)."""
     together: bool = True
-    """One job runs a tracker over all benchmarks, which saves start-up where each takes seconds; else one job each."""
+    """One job runs a tracker of all seeds over all benchmarks, which saves start-up where each takes seconds; else one
+    job each."""
 
     @property
     def families(self) -> dict[str, Family]:

@@ -10,47 +10,12 @@ import os
 from collections.abc import Iterable, Mapping
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 from distillery.errors import UserError
-from distillery.files import read_json
+from distillery.tracking.indices import absolute, index_of, read_index
 from distillery.tracking.runner import FORMS, ONE_FILE
 
-_KEYS = {"benchmark", "tracker", "speed", "sequences"}
 _ELSEWHERE = "choose another folder for the results"
-
-
-def absolute(results: Path) -> Path:
-    """The folder with a name of its own, which `.` and `..` have not."""
-    return Path(os.path.abspath(results))
-
-
-def index_of(results: Path) -> Path:
-    """The index that belongs to a results folder."""
-    return Path(f"{absolute(results)}.json")
-
-
-def read_index(path: Path) -> dict[str, Any] | None:
-    """The index at `path`; None if nothing is there, or anything else."""
-    try:
-        found = read_json(path)
-    except (UserError, OSError):
-        return None
-    if not isinstance(found, dict) or not found.keys() >= _KEYS or not isinstance(found["sequences"], dict):
-        return None
-    return found
-
-
-def refuse_index(path: Path | None) -> None:
-    """Keeps `--out` from a run's index.
-
-    Raises:
-        UserError: If `path` is one.
-    """
-    if path is not None and read_index(path) is not None:
-        raise UserError(
-            "is the index of a results folder and would be overwritten", file=path, remedy="choose another --out"
-        )
 
 
 def check(targets: Mapping[str, tuple[Path, Path]], *, keep: Iterable[Path] = (), replace: bool = False) -> None:

@@ -15,6 +15,7 @@ from distillery.errors import UserError
 from distillery.files import sha256_of_file
 from distillery.tracking import destinations, families
 from distillery.tracking.benchmarks import registry
+from distillery.tracking.indices import absolute, index_of
 from distillery.tracking.runner import FORMS, ONE_FILE, Tracker, run_benchmark
 from distillery.tracking.trivial import NCCTracker, StaticTracker
 
@@ -86,7 +87,7 @@ def track_all(
     factory, identity = _tracker(job, checkpoint, baseline)
     indices = {}
     for name, sequences in loaded.items():
-        results = destinations.absolute(targets[name][1])
+        results = absolute(targets[name][1])
         times = min(repetitions, FORMS.get(name, ONE_FILE).repetitions)
         frames = times * sum(len(sequence.frames) for sequence in sequences)
         with Progress(f"track {name} with {identity['tracker']}", frames) as progress:
@@ -94,7 +95,7 @@ def track_all(
                 factory,
                 sequences,
                 results,
-                destinations.index_of(results),
+                index_of(results),
                 benchmark=name,
                 identity=identity,
                 repetitions=times,

@@ -26,7 +26,7 @@ from distillery.files import atomic_file, read_json, sha256_of_file, write_json
 from distillery.tracking.benchmarks import registry
 from distillery.tracking.benchmarks.base import Sequence, listing
 from distillery.tracking.benchmarks.text_files import read_bytes
-from distillery.tracking.destinations import index_of
+from distillery.tracking.indices import index_of
 from distillery.tracking.results import find_repetitions, format_boxes, read_result, require_results
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
