@@ -255,6 +255,7 @@ def _parser() -> argparse.ArgumentParser:
     path(figures, "--data", "dataset manifests", nargs="+", required=True)
     path(figures, "--predictions", "indices of predictions", nargs="+", required=True)
     path(figures, "--maps", "output of response-maps")
+    figures.add_argument("--workers", type=int, default=1, help="processes; the result does not depend on it")
     path(report, "--tables", "folder of tables", required=True)
     path(report, "--figures", "folder of figures", required=True)
     path(report, "--out", "HTML file", required=True)

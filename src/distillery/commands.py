@@ -256,6 +256,7 @@ def figures(options: argparse.Namespace) -> None:
         options.out_dir,
         searches=options.searches,
         maps=options.maps,
+        workers=options.workers,
     )
 
 

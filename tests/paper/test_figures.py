@@ -30,7 +30,7 @@ from distillery.paper.figures import (
     training,
     write_figures,
 )
-from distillery.paper.figures.style import faces, house_style, new_figure, save, show_image
+from distillery.paper.figures.style import faces, house_style, new_figure, render, show_image
 from distillery.paper.logs import read_curves
 from distillery.paper.maps import read_maps
 from distillery.paper.records import read_metrics
@@ -84,7 +84,7 @@ def test_figures_are_the_same_bytes_again(run, figures, tmp_path):
                 job.person_search, "cuhk_sysu", results, root, files, 0
             ),
         }.items():
-            save(figure, tmp_path, name, FIGURES[name][0], caption)
+            render(figure, FIGURES[name][0], caption).write(tmp_path, name)
             for suffix in ("svg", "png"):
                 assert (tmp_path / f"{name}.{suffix}").read_bytes() == (figures / f"{name}.{suffix}").read_bytes()
 
@@ -185,7 +185,7 @@ def test_sets_without_attributes_leave_a_figure_that_says_so(run, tmp_path):
     write_json(plain, read_json(next(path for path in run.metrics if "otb100" in path.parts)) | {"by_attribute": {}})
     with house_style():
         figure, caption = radar.attributes(run.job.tracking, read_metrics([plain]))
-        save(figure, tmp_path, "attributes", "title", caption)
+        render(figure, "title", caption).write(tmp_path, "attributes")
     assert "3 attributes or more" in _caption(tmp_path / "attributes.svg")
 
 
@@ -284,7 +284,7 @@ def test_photographs_in_svg_are_jpeg_and_transparent_images_stay(tmp_path):
         figure = new_figure(2, 1)
         for axes, image in zip(figure.subplots(1, 2), (pixels, clear), strict=True):
             show_image(axes, image)
-        save(figure, tmp_path, "photo", "title", "caption")
+        render(figure, "title", "caption").write(tmp_path, "photo")
     found = re.findall(r'href="data:image/(\w+);base64,\s*([^"]+)"', (tmp_path / "photo.svg").read_text())
     assert sorted(kind for kind, _ in found) == ["jpeg", "png"]
     decoded = next(Image.open(io.BytesIO(base64.b64decode(data))) for kind, data in found if kind == "jpeg")
@@ -322,6 +322,21 @@ def test_absent_inputs_are_named(run, tmp_path, change, problem):
     with pytest.raises(UserError, match=problem):
         write_figures(params, **arguments, out_dir=tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_several_processes_draw_the_same_bytes_and_pass_faults_on(run, figures, tmp_path):
+    names = ["map_over_gallery", "selection", "training_person_search"]
+    files = [run.metrics, run.curves, run.compute, run.data, run.predictions]
+    write_figures(run.params | {"figures": names}, *files, tmp_path / "two", searches=run.searches, workers=2)
+    for name in names:
+        for suffix in ("svg", "png"):
+            file = f"{name}.{suffix}"
+            assert (tmp_path / "two" / file).read_bytes() == (figures / file).read_bytes()
+    with pytest.raises(UserError, match="no response maps"):
+        write_figures(
+            run.params | {"figures": ["map_over_gallery", "response_maps"]}, *files, tmp_path / "none", workers=2
+        )
+    assert not (tmp_path / "none").exists()
 
 
 def test_a_curve_of_another_length_is_refused(run, tmp_path):

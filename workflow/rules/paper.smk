@@ -83,6 +83,7 @@ for target in TARGETS:
             drawings(target),
         log:
             f"<logs>/{target}/figures.log",
+        threads: CORES
         params:
             job=parameters(jobs.paper, target),
             folder=subpath(output[0], parent=True),
@@ -90,7 +91,8 @@ for target in TARGETS:
         message:
             f"Drawing the figures, {target}"
         shell:
-            "python -m distillery figures --params {params.job:q} {params.files} --out-dir {params.folder} 2>&1 | tee {log}"
+            "python -m distillery figures --params {params.job:q} {params.files} --workers {threads}"
+            " --out-dir {params.folder} 2>&1 | tee {log}"
 
     rule:
         name:

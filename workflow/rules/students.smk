@@ -108,6 +108,7 @@ rule train_search:
         "<logs>/train_search/{network}-{run}/seed{seed}.log",
     benchmark:
         "<benchmarks>/train_search/{network}-{run}/seed{seed}.jsonl"
+    priority: 1
     threads: THREADS
     params:
         job=search_training_job,

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +33,7 @@ from distillery.paper.figures import (
     selection,
     training,
 )
-from distillery.paper.figures.style import house_style, save
+from distillery.paper.figures.style import Picture, house_style, render
 from distillery.paper.logs import Curve, read_curves
 from distillery.paper.maps import ResponseMaps, read_maps
 from distillery.paper.origin import Origin
@@ -165,6 +169,7 @@ def write_figures(
     *,
     searches: Sequence[Path] = (),
     maps: Path | None = None,
+    workers: int = 1,
 ) -> None:
     """Draws the job's figures as SVG and PNG, with their captions in the metadata.
 
@@ -178,12 +183,14 @@ def write_figures(
         out_dir: Where to.
         searches: Results of `distillery select-students`, for `selection`.
         maps: What `distillery response-maps` wrote, for `response_maps`.
+        workers: Processes that draw; the files do not depend on it.
 
     Raises:
         UserError: If an input is missing, malformed, or does not belong to the others.
     """
     job = parse(PaperJob, dict(params), source="--params")
-    titles = {name: title_of(name) for name in job.figures}
+    for name in job.figures:
+        title_of(name)
     inputs = Inputs(
         job,
         read_metrics(metrics),
@@ -194,8 +201,27 @@ def write_figures(
         read_searches(searches),
         read_maps(maps) if maps else None,
     )
+    # All are drawn before the first is written: a fault in one input leaves no half-new set behind.
+    for name, picture in zip(job.figures, _pictures(job.figures, inputs, workers), strict=True):
+        picture.write(out_dir, name)
+
+
+def _picture(inputs: Inputs, name: str) -> Picture:
     with house_style():
-        # All are drawn before the first is written: a fault in one input leaves no half-new set behind.
-        drawn = {name: FIGURES[name][1](inputs) for name in titles}
-        for name, (figure, caption) in drawn.items():
-            save(figure, out_dir, name, titles[name], caption)
+        title, draw = FIGURES[name]
+        figure, caption = draw(inputs)
+        return render(figure, title, caption)
+
+
+def _pictures(names: Sequence[str], inputs: Inputs, workers: int) -> list[Picture]:
+    if workers <= 1:
+        return [_picture(inputs, name) for name in names]
+    try:
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            return list(pool.map(partial(_picture, inputs), names))
+    except BrokenProcessPool as error:
+        raise UserError(
+            "a process that draws figures died",
+            file="--workers",
+            remedy="free some memory or use fewer processes and run the same command again",
+        ) from error

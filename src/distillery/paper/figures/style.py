@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,8 +148,22 @@ def show_image(axes: Axes, pixels: Any, **extent: Any) -> None:
         spine.set_visible(False)
 
 
-def save(figure: Figure, out_dir: Path, name: str, title: str, caption: str) -> None:
-    """Writes `<name>.svg` and `<name>.png` with title and caption in their metadata, without date or version.
+@dataclass(frozen=True)
+class Picture:
+    """A figure as it is stored."""
+
+    svg: str
+    png: bytes
+
+    def write(self, out_dir: Path, name: str) -> None:
+        """Writes `<name>.svg` and `<name>.png`."""
+        write_text(out_dir / f"{name}.svg", self.svg)
+        with atomic_file(out_dir / f"{name}.png") as temporary:
+            temporary.write_bytes(self.png)
+
+
+def render(figure: Figure, title: str, caption: str) -> Picture:
+    """The figure as SVG and PNG with title and caption in their metadata, without date or version.
 
     Photographs inside the SVG are stored as JPEG, a tenth of what matplotlib's PNG takes.
     """
@@ -157,18 +171,13 @@ def save(figure: Figure, out_dir: Path, name: str, title: str, caption: str) -> 
     if engine is not None and figure.axes:  # once for both formats: it costs as much as the drawing
         engine.execute(figure)
         figure.set_layout_engine("none")
-    stream = io.BytesIO()
+    svg, png = io.BytesIO(), io.BytesIO()
+    metadata: dict[str, Any] = {"Title": title, "Description": caption}
     _interpolate(figure, "none")  # the SVG keeps the image's own pixels
-    figure.savefig(
-        stream,
-        format="svg",
-        metadata={"Date": None, "Creator": "Distillery", "Title": title, "Description": caption},
-    )
-    write_text(out_dir / f"{name}.svg", jpeg_images(stream.getvalue().decode("utf-8")))
+    figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": "Distillery", **metadata})
     _interpolate(figure, "antialiased")
-    with atomic_file(out_dir / f"{name}.png") as temporary:
-        metadata: Mapping[str, Any] = {"Software": None, "Title": title, "Description": caption}
-        figure.savefig(temporary, format="png", dpi=DPI, metadata=metadata)
+    figure.savefig(png, format="png", dpi=DPI, metadata={"Software": None, **metadata})
+    return Picture(jpeg_images(svg.getvalue().decode("utf-8")), png.getvalue())
 
 
 def _interpolate(figure: Figure, how: str) -> None:
