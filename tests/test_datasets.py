@@ -141,6 +141,26 @@ class TestLocal:
         make("otb100", self.local(otb.with_suffix("")), tmp_path / "otb100.json")
         assert (tmp_path / "otb100").resolve() == otb.with_suffix("").resolve()
 
+    @pytest.mark.parametrize("taken", ["folder", "manifest", "file"])
+    def test_what_a_user_keeps_there_is_not_lost(self, tmp_path: Path, taken: str) -> None:
+        manifest, mine = tmp_path / "photos.json", tmp_path / "photos" / "mine.jpg"
+        if taken == "folder":
+            mine.parent.mkdir()
+            mine.write_bytes(b"1")
+        elif taken == "manifest":
+            manifest.write_text('{"albums": 3}')
+        else:
+            mine = tmp_path / "photos"
+            mine.write_bytes(b"1")
+        before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+        with pytest.raises(UserError, match=r"choose another path for --out"):
+            make("otb100", OTB, manifest)
+        assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+        if taken == "folder":
+            make("otb100", OTB, manifest, replace=True)
+            assert dataset_root(manifest) == mine.parent
+            assert not mine.exists()
+
     @pytest.mark.parametrize("fault", ["truncated", "missing", "truth"])
     def test_faulty_data_get_no_manifest(self, tmp_path: Path, fault: str) -> None:
         source = tmp_path / "source.json"
@@ -155,7 +175,7 @@ class TestLocal:
             next(root.rglob("groundtruth_rect.txt")).write_text("1,2,3\n")
         manifest = tmp_path / "data" / "otb100.json"
         manifest.parent.mkdir()
-        manifest.write_text("{}")  # of an earlier, sound state
+        manifest.write_text('{"benchmark": "otb100"}')  # of an earlier, sound state
         with pytest.raises(UserError, match=r"does not pass its check: .*; see `distillery check --benchmark otb100"):
             make("otb100", self.local(root), manifest)
         assert not manifest.exists()

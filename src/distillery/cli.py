@@ -95,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     params(data)
     path(data, "--out", "manifest to write; the dataset lies in the folder of the same name", required=True)
     data.add_argument("--workers", type=int, default=1, help="processes")
+    data.add_argument("--replace", action="store_true", help="replace the folder whatever it holds")
 
     check = command("check", commands.check, "Say what is present, missing or malformed in a dataset.")
     check.add_argument("--benchmark", required=True, choices=BENCHMARKS)

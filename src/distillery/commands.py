@@ -19,7 +19,12 @@ def dataset(options: argparse.Namespace) -> None:
 
     with Progress(f"write {options.benchmark}", 0) as progress:
         report = datasets.make(
-            options.benchmark, options.params, options.out, workers=options.workers, progress=progress
+            options.benchmark,
+            options.params,
+            options.out,
+            workers=options.workers,
+            progress=progress,
+            replace=options.replace,
         )
     print(f"{options.out}: " + ", ".join(f"{count} {name}" for name, count in report.counts.items()))
 

@@ -23,7 +23,9 @@ from distillery.config.data import (
 from distillery.data.checking import CheckReport
 from distillery.data.manifest import build
 from distillery.errors import UserError
-from distillery.files import atomic_folder, write_json
+from distillery.files import atomic_folder, read_json, write_json
+
+_ELSEWHERE = "choose another path for --out, such as otb100.json in a new folder"
 
 
 class Dataset(NamedTuple):
@@ -79,6 +81,7 @@ def make(
     *,
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
+    replace: bool = False,
 ) -> CheckReport:
     """Generates or links a dataset beside its manifest, checks it, and writes the manifest last.
 
@@ -88,13 +91,16 @@ def make(
         manifest: `data/<profile>/<benchmark>.json`; the dataset's root is the same path without the suffix.
         workers: Processes; the bytes do not depend on it.
         progress: Called with done and total.
+        replace: Whether a folder may be replaced that no manifest says was written here before.
 
     Raises:
-        UserError: If the source is missing, or the check finds a fault; then no manifest is written.
+        UserError: If the source is missing, something else would be lost, or the check finds a fault; then no manifest
+            is written.
     """
     row = _row(benchmark)
     root = manifest.with_suffix("")
     spec = _parse(row, parameters)
+    _check_destination(manifest, root, benchmark, replace)
     manifest.unlink(missing_ok=True)
     if isinstance(spec, LocalCopy):
         _link(root, Path(spec.root), benchmark)
@@ -138,6 +144,24 @@ def _parse(row: Dataset, parameters: str) -> Section:
     except (ValueError, RecursionError, AttributeError):
         source = None
     return parse_json(LocalCopy if source == "local" else row.spec, parameters)
+
+
+def _check_destination(manifest: Path, root: Path, benchmark: str, replace: bool) -> None:
+    """Refuses to write over anything but a dataset of the same name and its manifest."""
+    content = read_json(manifest) if manifest.is_file() else None
+    ours = isinstance(content, dict) and content.get("benchmark") == benchmark
+    if content is not None and not ours:
+        raise UserError(f"is not a manifest of {benchmark} and would be lost", file=manifest, remedy=_ELSEWHERE)
+    if root == manifest or manifest.is_dir() or (root.exists() and not root.is_dir()):
+        raise UserError("cannot be a manifest with a folder of the same name", file=manifest, remedy=_ELSEWHERE)
+    if ours or replace or root.is_symlink() or not root.is_dir():
+        return
+    if any(root.iterdir()):
+        raise UserError(
+            f"holds files, and {manifest.name} beside it does not say that they are {benchmark}",
+            file=root,
+            remedy=f"{_ELSEWHERE}, or pass --replace",
+        )
 
 
 def _link(root: Path, source: Path, benchmark: str) -> None:

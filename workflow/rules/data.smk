@@ -19,4 +19,4 @@ rule dataset:
         "Dataset {wildcards.benchmark}"
     shell:
         "python -m distillery dataset --benchmark {wildcards.benchmark} --params {params.job:q}"
-        " --out {output.manifest} --workers {threads} 2>&1 | tee {log}"
+        " --out {output.manifest} --workers {threads} --replace 2>&1 | tee {log}"

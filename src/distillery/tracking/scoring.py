@@ -54,7 +54,7 @@ def score(
 
     Args:
         benchmark: A key of `SCORERS`.
-        root: The benchmark in its official layout; images are not needed.
+        root: The benchmark in its official layout; of its images only VOT's are needed, each sequence's first.
         results: The tracker's folder: NAME.txt (OTB-100, DTB70, LaSOT, TrackingNet, which may also be a zip archive),
             NAME/NAME_001.txt (GOT-10k), or the same in `baseline` (VOT).
         protocol: Whose definition: a variant of the benchmark's protocol, its default where None.
