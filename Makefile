@@ -44,13 +44,10 @@ $(VENV)/.requirements: requirements.lock
 		"Python 3.11, 3.12 or 3.13 is needed and $(or $(PYTHON),none of python3 and python3.11 to python3.13) is not one; pass it as PYTHON=/path/to/python3."; exit 1; }
 	@test -x $(BIN)/pip || "$(PYTHON)" -m venv $(VENV) || { echo >&2 \
 		"$(PYTHON) cannot make a virtual environment; install its venv package (Debian, Ubuntu: apt-get install python3-venv)."; exit 1; }
-	$(BIN)/pip install --disable-pip-version-check --no-compile --require-hashes -r requirements.lock
-	@# pip would compile with one process; a few files of test suites are not meant to compile.
-	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null 2>&1 || true
+	$(BIN)/pip install --disable-pip-version-check --require-hashes -r requirements.lock
 	@touch $@
 
 $(VENV)/.package: $(VENV)/.requirements pyproject.toml
 	@# setuptools comes from the lock, so nothing is fetched here.
 	$(BIN)/pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
-	@$(BIN)/python -m compileall -q src
 	@touch $@
