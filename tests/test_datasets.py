@@ -124,8 +124,11 @@ class TestLocal:
     def test_a_real_folder_is_never_replaced_by_a_link(self, otb: Path, tmp_path: Path) -> None:
         (tmp_path / "otb100").mkdir()
         (tmp_path / "otb100" / "precious").write_text("x")
+        local = self.local(otb.with_suffix(""))
+        with pytest.raises(UserError, match=r"otb100: holds files, and otb100\.json beside it does not say"):
+            make("otb100", local, tmp_path / "otb100.json")
         with pytest.raises(UserError, match="otb100: exists and is another dataset; move it away"):
-            make("otb100", self.local(otb.with_suffix("")), tmp_path / "otb100.json")
+            make("otb100", local, tmp_path / "otb100.json", replace=True)
         assert (tmp_path / "otb100" / "precious").exists()
 
     def test_a_missing_root(self, tmp_path: Path) -> None:

@@ -399,11 +399,13 @@ def cost_modules():
     return sorted({*own, "distillery.person_search.cost"})
 
 
-def paper_files(wildcards, input):
-    """The options of a paper command, one for each kind of its input files."""
+def paper_files(wildcards, input, output):
+    """The options of a paper command: one for each kind of its input files, and the folder that it writes to."""
     kinds = ("metrics", "sidecars", "curves", "compute", "data", "predictions", "searches", "maps")
-    named = {kind: input.get(kind) for kind in kinds if input.get(kind)}
-    return " ".join(f"--{kind} {' '.join(files_of(files))}" for kind, files in named.items())
+    named = {kind: files_of(input.get(kind)) for kind in kinds if input.get(kind)} | {
+        "out-dir": [os.path.dirname(output[0])]
+    }
+    return " ".join(f"--{kind} {' '.join(files)}" for kind, files in named.items())
 
 
 def folder_of(name):

@@ -60,12 +60,11 @@ for target in TARGETS:
             f"<logs>/{target}/tables.log",
         params:
             job=parameters(jobs.paper, target),
-            folder=subpath(output[0], parent=True),
             files=paper_files,
         message:
             f"Making the tables, {target}"
         shell:
-            "python -m distillery tables --params {params.job:q} {params.files} --out-dir {params.folder} 2>&1 | tee {log}"
+            "python -m distillery tables --params {params.job:q} {params.files} 2>&1 | tee {log}"
 
     rule:
         name:
@@ -86,13 +85,11 @@ for target in TARGETS:
         threads: CORES
         params:
             job=parameters(jobs.paper, target),
-            folder=subpath(output[0], parent=True),
             files=paper_files,
         message:
             f"Drawing the figures, {target}"
         shell:
-            "python -m distillery figures --params {params.job:q} {params.files} --workers {threads}"
-            " --out-dir {params.folder} 2>&1 | tee {log}"
+            "python -m distillery figures --params {params.job:q} {params.files} --workers {threads} 2>&1 | tee {log}"
 
     rule:
         name:
