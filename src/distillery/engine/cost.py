@@ -13,7 +13,6 @@ import torch
 from torch import device as torch_device
 from torch.utils.flop_counter import FlopCounterMode
 
-from distillery.engine.counting import counted
 from distillery.engine.devices import Device
 
 CPU = torch_device("cpu")
@@ -45,11 +44,8 @@ def _precision(device: Device) -> str:
 
 
 def operations(call: Callable[[], Any]) -> int:
-    """Multiply-accumulates of one call (convolutions and matrix products), on the CPU or a GPU.
-
-    Convolutions count by their definition, however they are computed.
-    """
-    with counted(), FlopCounterMode(display=False, custom_mapping=_uncounted()) as counter:
+    """Multiply-accumulates of one call (convolutions and matrix products), on the CPU or a GPU."""
+    with FlopCounterMode(display=False, custom_mapping=_uncounted()) as counter:
         call()
     return int(counter.get_total_flops()) // 2
 

@@ -1,14 +1,13 @@
 """A trained AlexNet laid out for one processor: weights in oneDNN's own order, ReLU inside the convolution.
 
 torch reorders a convolution's weights at every call, for AlexNet's 9 MB a few per cent of a frame on a CPU. Here it is
-done once, by the operations that torch's own compiler emits for frozen CPU models; wide 3x3 convolutions go through
-Winograd's transform. The operations are no public interface, so `pack` tries them out and keeps the plain network where
-they are absent or give other numbers.
+done once, by the operations that torch's own compiler emits for frozen CPU models. They are no public interface, so
+`pack` tries them out and keeps the plain network where they are absent or give other numbers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import Any
 
 import torch
@@ -16,7 +15,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from distillery.tracking.backbones import LAYOUTS, AlexNet
-from distillery.tracking.winograd import WinogradConvolution, pays
 
 TOLERANCE = 1e-4
 """Largest difference to the plain network, relative to its largest output: sums run in another order."""
@@ -34,12 +32,17 @@ class PackedAlexNet(nn.Module):
     def __init__(self, backbone: AlexNet, side: int, batch: int) -> None:
         super().__init__()
         self.layout = backbone.layout
-        self._layers: list[Callable[..., Tensor]] = []
+        self._layers: list[tuple[Any, ...]] = []
+        # Typed by hand: torch's stubs know another signature of it.
+        reorder: Any = torch._C._nn.mkldnn_reorder_conv2d_weight
         images = torch.zeros(batch, side, side, 3).permute(0, 3, 1, 2)
         with torch.no_grad():
             for layer, row in zip(backbone.layers, LAYOUTS[self.layout], strict=True):
                 convolution: Any = next(layer.children())
-                self._layers.append(_packed(convolution, images))
+                stride, groups = list(convolution.stride), convolution.groups
+                blocked = convolution.weight.detach().to_mkldnn()
+                weight = reorder(blocked, [0, 0], stride, [1, 1], groups, list(images.shape))
+                self._layers.append((weight, convolution.bias.detach(), stride, groups))
                 images = convolution(images)
                 images = F.max_pool2d(images, 3, 2) if row.pool else images
 
@@ -49,31 +52,14 @@ class PackedAlexNet(nn.Module):
             raise ValueError("a packed network shows its last map alone")
         features = images
         rows = LAYOUTS[self.layout]
-        for number, (convolve, row) in enumerate(zip(self._layers, rows, strict=True), start=1):
-            features = convolve(features, relu=number < len(rows))
+        for number, ((weight, bias, stride, groups), row) in enumerate(zip(self._layers, rows, strict=True), start=1):
+            after = "relu" if number < len(rows) else "none"
+            features = torch.ops.mkldnn._convolution_pointwise(
+                features, weight, bias, [0, 0], stride, [1, 1], groups, after, [], ""
+            )
             if row.pool:
                 features = F.max_pool2d(features, 3, 2)
         return features, {}
-
-
-def _packed(convolution: nn.Conv2d, images: Tensor) -> Callable[..., Tensor]:
-    """A convolution without padding as a function of (images, relu=bool), laid out for images of this shape."""
-    weight, bias = convolution.weight.detach(), convolution.bias.detach()  # type: ignore[union-attr]
-    stride, groups = list(convolution.stride), convolution.groups
-    if pays(weight, stride[0], groups):
-        return WinogradConvolution(weight, bias, len(images) * (-(-(images.shape[-1] - 2) // 4)) ** 2)
-    # Typed by hand: torch's stubs know another signature of it.
-    reorder: Any = torch._C._nn.mkldnn_reorder_conv2d_weight
-    blocked = reorder(weight.to_mkldnn(), [0, 0], stride, [1, 1], groups, list(images.shape))
-
-    def convolve(features: Tensor, *, relu: bool) -> Tensor:
-        after = "relu" if relu else "none"
-        done: Tensor = torch.ops.mkldnn._convolution_pointwise(
-            features, blocked, bias, [0, 0], stride, [1, 1], groups, after, [], ""
-        )
-        return done
-
-    return convolve
 
 
 @torch.no_grad()
