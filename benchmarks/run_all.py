@@ -43,7 +43,10 @@ class Section(NamedTuple):
 
 
 FPS = (Target("tracker", "siamfc-pytorch", "time / ours", 1.3), Target("tracker", "pysot", "time / ours", 1.2))
-PAIRS = (Target("SiamFC", "distillery, kept", "times", 10), Target("SiamRPN", "distillery, kept", "times", 2))
+PAIRS = (
+    *(Target("SiamFC", f"distillery, {how}", "times", 10) for how in ("new", "kept")),
+    *(Target("SiamRPN", f"distillery, {how}", "times", 2) for how in ("new", "kept")),
+)
 JOINT = (Target("students", "both", "share", most=0.75),)
 SCORING = (Target("scoring", "VOT2018", "ratio", 3), Target("scoring", "OTB-100", "here", most=1))
 SECTIONS = (
