@@ -27,6 +27,7 @@ PEERS = {
     "siamfc-pytorch": ("DISTILLERY_SIAMFC_PYTORCH", "https://github.com/huanglianghua/siamfc-pytorch"),
     "got10k": ("DISTILLERY_GOT10K_TOOLKIT", "https://github.com/got-10k/toolkit"),
     "pysot": ("DISTILLERY_PYSOT", "https://github.com/STVIR/pysot"),
+    "seqnet": ("DISTILLERY_SEQNET", "https://github.com/serend1p1ty/SeqNet"),
 }
 """Peer -> environment variable that holds the path of its clone, and where it comes from."""
 

@@ -2,7 +2,8 @@
 
     python benchmarks/run_all.py --peers FOLDER [--data FOLDER --python PYTHON] [--out RESULTS.md] [--list]
 
-`--peers` holds the clones siamfc-pytorch, toolkit (got-10k's) and pysot; `--data` and `--python` are scoring.py's.
+`--peers` holds the clones siamfc-pytorch, toolkit (got-10k's), pysot and SeqNet; `--data` is what the scoring scripts
+read, `--python` scoring.py's.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import torch
 from harness import add_clone, environment, table
 
 HERE = Path(__file__).resolve().parent
-CLONES = ("siamfc-pytorch", "toolkit", "pysot")
+CLONES = ("siamfc-pytorch", "toolkit", "pysot", "SeqNet")
 PEERS = "--siamfc-pytorch $PEERS/siamfc-pytorch --got10k $PEERS/toolkit --pysot $PEERS/pysot"
 
 
@@ -40,6 +41,8 @@ class Section(NamedTuple):
     command: str
     """Behind `python benchmarks/`; $PEERS, $DATA and $PYTHON stand for what the driver is given."""
     targets: tuple[Target, ...] = ()
+    alone: bool = False
+    """Whether it makes up its own data where `--data` is not given."""
 
 
 FPS = (Target("tracker", "siamfc-pytorch", "time / ours", 1.3), Target("tracker", "pysot", "time / ours", 1.2))
@@ -49,6 +52,15 @@ PAIRS = (
 )
 JOINT = (Target("students", "both", "share", most=0.75),)
 SCORING = (Target("scoring", "VOT2018", "ratio", 3), Target("scoring", "OTB-100", "here", most=1))
+SEARCH_SCORING = (
+    Target("scoring", "CUHK-SYSU, galleries of 100", "ratio", 30),
+    Target("scoring", "CUHK-SYSU, galleries of 4000", "ratio", 60),
+    Target("scoring", "PRW", "ratio", 100),
+    *(Target("memory", benchmark, "peak", most=2000) for benchmark in ("CUHK-SYSU", "PRW")),
+    *(Target("gallery", count, "relative", most=1.3) for count in ("164,000", "328,000")),
+)
+OIM = (Target("OIM step", "CUHK-SYSU", "ratio", 3),)
+SEARCH = (Target("network", "SeqNet", "time / ours", 1.1),)
 SECTIONS = (
     Section("Frames a second, one thread", f"tracking_fps.py {PEERS} --threads 1", FPS),
     Section("Frames a second, two threads", f"tracking_fps.py {PEERS} --threads 2", FPS),
@@ -59,7 +71,23 @@ SECTIONS = (
     Section("Dim student and teacher", "dim_speed.py", (Target("family", "dim", "times the teacher", 3),)),
     Section("SiamRPN++ and pysot", "siamrpnpp_parity.py $PEERS/pysot --threads 1"),
     Section("Scoring", "scoring.py --data $DATA --pysot $PEERS/pysot --python $PYTHON", SCORING),
+    Section(
+        "Scoring person search",
+        "person_search_scoring.py --seqnet $PEERS/SeqNet --data $DATA",
+        SEARCH_SCORING,
+        alone=True,
+    ),
+    *(
+        Section(
+            f"A step of Online Instance Matching, {count} thread{ending}",
+            f"person_search_oim.py --seqnet $PEERS/SeqNet --threads {count}",
+            OIM,
+        )
+        for count, ending in ((1, ""), (2, "s"))
+    ),
+    Section("Searching an image", "person_search_inference.py --seqnet $PEERS/SeqNet --threads 2", SEARCH),
     Section("Forward on a GPU", "gpu.py"),
+    Section("Person search on a GPU", "person_search_gpu.py"),
 )
 
 
@@ -67,13 +95,14 @@ def main() -> int:
     """Command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--peers", type=Path, required=True, help=f"folder of the clones {', '.join(CLONES)}")
-    parser.add_argument("--data", type=Path, help="annotations and result files for scoring.py; left out without them")
+    parser.add_argument("--data", type=Path, help="annotations and results for scoring.py, left out without them")
     parser.add_argument("--python", default=sys.executable, help="Python in which pysot's toolkit runs, for scoring.py")
     parser.add_argument("--out", type=Path, default=HERE / "RESULTS.md", help="default: RESULTS.md beside this script")
     parser.add_argument("--list", action="store_true", help="print the commands and run none")
     options = parser.parse_args()
     values = {"$PEERS": str(options.peers), "$DATA": str(options.data), "$PYTHON": options.python}
-    chosen = [section for section in SECTIONS if not _obstacle(section, options.data)]
+    sections = [_without_data(section) if options.data is None else section for section in SECTIONS]
+    chosen = [section for section in sections if not _obstacle(section, options.data)]
     if options.list:
         print(
             "\n".join(shlex.join(["python", f"benchmarks/{words[0]}", *words[1:]]) for words in _words(chosen, values))
@@ -81,7 +110,7 @@ def main() -> int:
         return 0
     commits = ", ".join(f"{name} {add_clone(options.peers / name)}" for name in CLONES)
     text, failed = [f"# Results\n\nWritten by `run_all.py`. {environment()} Peers: {commits}.\n"], 0
-    for section in SECTIONS:
+    for section in sections:
         text.append(f"## {section.title}\n\n```sh\npython benchmarks/{section.command}\n```\n")
         if obstacle := _obstacle(section, options.data):
             text.append(f"Not measured: {obstacle}.\n")
@@ -130,10 +159,15 @@ def _words(sections: list[Section], values: dict[str, str]) -> list[list[str]]:
     ]
 
 
+def _without_data(section: Section) -> Section:
+    return section._replace(command=section.command.replace(" --data $DATA", "")) if section.alone else section
+
+
 def _obstacle(section: Section, data: Path | None) -> str:
     if "$DATA" in section.command and data is None:
         return "`--data` was not given"
-    return "torch finds no GPU here" if section.command == "gpu.py" and not torch.cuda.is_available() else ""
+    wants_gpu = section.command.split()[0].endswith("gpu.py")
+    return "torch finds no GPU here" if wants_gpu and not torch.cuda.is_available() else ""
 
 
 if __name__ == "__main__":

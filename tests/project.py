@@ -85,3 +85,15 @@ class Project:
     def append(self, file: str, text: str = "\n# edited\n") -> None:
         with (self.root / file).open("a", encoding="utf-8") as stream:
             stream.write(text)
+
+
+def of_person_search(jobs: dict[str, int]) -> set[str]:
+    """The jobs that are the second paper's alone."""
+    own = ("pretrain", "train_reid", "train_search_", "lookup_", "search_", "score_cuhk", "score_prw", "feature_space")
+    return {name for name in jobs if name.startswith(own)}
+
+
+def of_trainings(jobs: dict[str, int]) -> dict[str, int]:
+    """Run of person search -> how many jobs train it."""
+    start = "train_search_"
+    return {name.removeprefix(start): number for name, number in jobs.items() if name.startswith(start)}

@@ -126,7 +126,85 @@ class TestTrackRuns:
         assert found["lasot"] == (Path("A"), Path("out"))
 
     def test_faults(self) -> None:
-        with pytest.raises(UserError, match=r"would write to one folder; put \{checkpoint\} into the results"):
+        with pytest.raises(UserError, match=r"would write to one place; put \{checkpoint\} into the results"):
             arguments.track_runs(self.asked("a/seed0.safetensors", "a/seed1.safetensors", results="out"))
-        with pytest.raises(UserError, match="two checkpoints are called seed0"):
+        with pytest.raises(UserError, match=r"two checkpoints are called seed0; run them .* or put \{variant\}"):
             arguments.track_runs(self.asked("a/seed0.safetensors", "b/seed0.safetensors"))
+
+    def test_one_checkpoint_may_be_sent_to_one_place_twice_which_the_runner_refuses(self) -> None:
+        asked = Namespace(
+            checkpoint=[Path("c/seed0.safetensors")], **vars(options(("lasot", "A", "out"), ("got10k", "B", "out")))
+        )
+        ((_, found),) = arguments.track_runs(asked)
+        assert {results for _, results in found.values()} == {Path("out")}
+
+
+class TestSearchRuns:
+    def asked(self, *checkpoints: str, results: str = "{test}/{checkpoint}.npz") -> Namespace:
+        paths = [Path(checkpoint) for checkpoint in checkpoints] or None
+        named = [f"{test}={results.replace('{test}', test)}" for test in ("prw", "prw_mini")]
+        return Namespace(checkpoint=paths, baseline=None if paths else "histogram", results=named)
+
+    def test_each_checkpoint_has_files_of_its_own(self) -> None:
+        one, two = arguments.search_runs(self.asked("c/seed0.safetensors", "c/seed1.safetensors"))
+        assert one == (
+            Path("c/seed0.safetensors"),
+            {"prw": Path("prw/seed0.npz"), "prw_mini": Path("prw_mini/seed0.npz")},
+        )
+        assert two == (
+            Path("c/seed1.safetensors"),
+            {"prw": Path("prw/seed1.npz"), "prw_mini": Path("prw_mini/seed1.npz")},
+        )
+
+    def test_checkpoints_of_one_name_are_told_apart_by_their_folders(self) -> None:
+        asked = self.asked(
+            "m/a/seed0.safetensors", "m/b/seed0.safetensors", results="{test}/{variant}/{checkpoint}.npz"
+        )
+        assert [found["prw"] for _, found in arguments.search_runs(asked)] == [
+            Path("prw/a/seed0.npz"),
+            Path("prw/b/seed0.npz"),
+        ]
+        alone = self.asked("m/a/seed0.safetensors", "m/b/seed0.safetensors", results="{test}/{variant}.npz")
+        assert [found["prw"] for _, found in arguments.search_runs(alone)] == [Path("prw/a.npz"), Path("prw/b.npz")]
+
+    def test_the_folder_is_the_one_that_was_named(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A checkpoint that DVC restored may be a link into its cache; and the working directory has a name, too."""
+        (tmp_path / "cache").mkdir()
+        (tmp_path / "large-oim").mkdir()
+        (tmp_path / "cache" / "d41d").touch()
+        link = tmp_path / "large-oim" / "seed0.safetensors"
+        link.symlink_to(tmp_path / "cache" / "d41d")
+        for path in (str(link), "seed0.safetensors"):
+            monkeypatch.chdir(link.parent)
+            ((_, found),) = arguments.search_runs(self.asked(path, results="{test}/{variant}/{checkpoint}.npz"))
+            assert found["prw"] == Path("prw/large-oim/seed0.npz")
+
+    def test_one_checkpoint_needs_no_placeholder(self) -> None:
+        assert arguments.search_runs(self.asked("c/seed0.safetensors", results="{test}.npz")) == [
+            (Path("c/seed0.safetensors"), {"prw": Path("prw.npz"), "prw_mini": Path("prw_mini.npz")})
+        ]
+
+    def test_a_trivial_method_has_no_checkpoint(self) -> None:
+        assert arguments.search_runs(self.asked(results="{test}.npz")) == [
+            ("histogram", {"prw": Path("prw.npz"), "prw_mini": Path("prw_mini.npz")})
+        ]
+
+    @pytest.mark.parametrize("results", ["{test}.npz", "{test}/{variant}.npz"])
+    def test_several_checkpoints_into_one_file(self, results: str) -> None:
+        with pytest.raises(UserError, match=r"would write to one place; put \{checkpoint\} into the results"):
+            arguments.search_runs(self.asked("a/seed0.safetensors", "a/seed1.safetensors", results=results))
+
+    def test_the_file_of_another_benchmark_counts(self) -> None:
+        asked = self.asked("a/seed0.safetensors", "a/seed1.safetensors")
+        asked.results = ["prw={checkpoint}.npz", "prw_mini=seed0.npz"]
+        with pytest.raises(UserError, match="would write to one place"):
+            arguments.search_runs(asked)
+
+    def test_two_of_one_name(self) -> None:
+        for other in ("b/seed0.safetensors", "a/seed0.safetensors"):
+            with pytest.raises(UserError, match=r"--checkpoint: two checkpoints are called seed0; .* \{variant\}"):
+                arguments.search_runs(self.asked("a/seed0.safetensors", other))
+
+    def test_a_benchmark_named_twice(self) -> None:
+        with pytest.raises(UserError, match="--results: 'prw' is given twice"):
+            arguments.search_runs(Namespace(checkpoint=None, baseline="histogram", results=["prw=a", "prw=b"]))

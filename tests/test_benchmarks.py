@@ -15,6 +15,8 @@ import torch
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 SCRIPTS = sorted(path.name for path in FOLDER.glob("*.py"))
+SHARED = {"harness.py", "person_search_data.py"}
+"""Files that scripts import."""
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +46,7 @@ def rows(text: str) -> list[list[str]]:
 def test_compiles_and_says_how_to_run_it(script: str) -> None:
     text = (FOLDER / script).read_text()
     compile(text, script, "exec")
-    if script != "harness.py":
+    if script not in SHARED:
         assert f"python benchmarks/{script}" in text
         assert script in (FOLDER / "README.md").read_text()
 
@@ -143,6 +145,27 @@ Some machine.
             ["SiamFC, dim, times the teacher's speed", "5.53", "at least 3", "met"]
         ]
 
+    def test_targets_of_person_search(self) -> None:
+        import run_all
+
+        printed = (
+            "| scoring | SeqNet, s | here, s | ratio |\n| --- | --- | --- | --- |\n"
+            "| CUHK-SYSU, galleries of 100 | 8.0 (7.0 to 9.0) | 0.2 (0.2 to 0.2) | 40 |\n"
+            "| CUHK-SYSU, galleries of 4000 | 200.0 (190.0 to 210.0) | 4.0 (4.0 to 4.0) | 50 |\n"
+            "| PRW | 180.0 (170.0 to 190.0) | 0.6 (0.6 to 0.6) | 300 |\n\n"
+            "| memory | peak, MB | reading and scoring, s |\n| --- | --- | --- |\n| PRW | 250 | 0.7 |\n\n"
+            "| gallery | peak, MB | relative |\n| --- | --- | --- |\n"
+            "| 41,000 detections | 200 | 1.00 |\n| 328,000 detections | 900 | 1.40 |\n"
+        )
+        found = [line for target in run_all.SEARCH_SCORING for line in run_all.verdicts(printed, target)]
+        assert [line[1:] for line in found] == [
+            ["40", "at least 30", "met"],
+            ["50", "at least 60", "**not met**"],
+            ["300", "at least 100", "met"],
+            ["250", "at most 2000", "met"],
+            ["1.40", "at most 1.3", "**not met**"],
+        ]
+
     def test_a_failure_is_said(self) -> None:
         import run_all
 
@@ -156,7 +179,8 @@ Some machine.
             run("run_all.py", *words, monkeypatch=monkeypatch)
         printed = capsys.readouterr().out
         assert f"siamrpnpp_parity.py '{tmp_path}/my peers/pysot'" in printed
-        assert "scoring.py" not in printed  # no data
+        assert "benchmarks/scoring.py" not in printed  # no data
+        assert f"person_search_scoring.py --seqnet '{tmp_path}/my peers/SeqNet'\n" in printed  # makes its own
         assert not (tmp_path / "r.md").exists()
 
     def test_scripts_and_options_of_every_section_are_there(self) -> None:
@@ -168,7 +192,7 @@ Some machine.
             text = (FOLDER / script).read_text() + (FOLDER / "harness.py").read_text()
             assert all(f'"{word}"' in text or word[2:] in text for word in words if word.startswith("--"))
             assert f"python benchmarks/{script}" in readme
-        assert {section.command.split()[0] for section in run_all.SECTIONS} == {*SCRIPTS} - {"harness.py", "run_all.py"}
+        assert {section.command.split()[0] for section in run_all.SECTIONS} == {*SCRIPTS} - SHARED - {"run_all.py"}
 
 
 class TestHarness:

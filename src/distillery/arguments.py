@@ -15,6 +15,8 @@ from distillery.errors import UserError
 if TYPE_CHECKING:
     from distillery.config.tracking import TrackJob
 
+SEARCH_BENCHMARKS = ("cuhk_sysu", "prw", "prw_mini")
+"""Benchmarks of person search; all others are of tracking."""
 LABELS = ("model", "variant", "seed")
 Label = dict[str, str | int]
 
@@ -65,8 +67,8 @@ def named_paths(items: Sequence[str], flag: str) -> dict[str, Path]:
     return {name: Path(value) for name, value in pairs(items, flag).items()}
 
 
-PLACEHOLDER = "{checkpoint}"
-"""Stands for the name of a checkpoint in a path of results."""
+PLACEHOLDER, FOLDER = "{checkpoint}", "{variant}"
+"""Stand for the name of a checkpoint, and of its folder, in a path of results."""
 Targets = dict[str, tuple[Path, Path]]
 
 
@@ -75,20 +77,46 @@ def track_runs(options: argparse.Namespace) -> list[tuple[Path | None, Targets]]
     wanted, checkpoints = targets(options), options.checkpoint or []
     if not checkpoints:
         return [(None, wanted)]
-    names = [checkpoint.stem for checkpoint in checkpoints]
-    if len(names) > 1 and any(PLACEHOLDER not in str(results) for _, results in wanted.values()):
-        raise UserError("several checkpoints would write to one folder", remedy=f"put {PLACEHOLDER} into the results")
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise UserError(f"two checkpoints are called {twice}", place="--checkpoint", remedy="run them one by one")
+    _check_apart(checkpoints, [results for _, results in wanted.values()])
     return [
         (checkpoint, {name: (root, _named(results, checkpoint)) for name, (root, results) in wanted.items()})
         for checkpoint in checkpoints
     ]
 
 
+def search_runs(options: argparse.Namespace) -> list[tuple[Path | str, dict[str, Path]]]:
+    """Each checkpoint of `distillery search`, or the trivial method, with the file to write for each benchmark."""
+    wanted = named_paths(options.results, "--results")
+    if not options.checkpoint:
+        return [(options.baseline, wanted)]
+    _check_apart(options.checkpoint, list(wanted.values()))
+    return [
+        (checkpoint, {name: _named(results, checkpoint) for name, results in wanted.items()})
+        for checkpoint in options.checkpoint
+    ]
+
+
+def _check_apart(checkpoints: Sequence[Path], results: Sequence[Path]) -> None:
+    """No two checkpoints may write to the same place."""
+    owners: dict[Path, int] = {}
+    for number, checkpoint in enumerate(checkpoints):
+        for place in results:
+            other = owners.setdefault(_named(place, checkpoint), number)
+            if other == number:
+                continue
+            if checkpoints[other].stem != checkpoint.stem:
+                problem = "several checkpoints would write to one place"
+                raise UserError(problem, remedy=f"put {PLACEHOLDER} into the results")
+            raise UserError(
+                f"two checkpoints are called {checkpoint.stem}",
+                place="--checkpoint",
+                remedy=f"run them one by one, or put {FOLDER}, the name of their folder, into the results",
+            )
+
+
 def _named(results: Path, checkpoint: Path) -> Path:
-    return Path(str(results).replace(PLACEHOLDER, checkpoint.stem))
+    folder = Path(os.path.abspath(checkpoint)).parent.name  # of the link, where the file lies in a cache
+    return Path(str(results).replace(PLACEHOLDER, checkpoint.stem).replace(FOLDER, folder))
 
 
 def targets(options: argparse.Namespace) -> Targets:

@@ -1,4 +1,4 @@
-"""The command line: one command a stage. What a command does stands in `commands.py`."""
+"""The command line: one command a stage. What a command does stands in `commands.py` and `scoring_commands.py`."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from distillery import __version__, commands
+from distillery import __version__, commands, scoring_commands
 from distillery.errors import UserError
 
 Command = Callable[[argparse.Namespace], int | None]
 TRACKING = ("otb100", "dtb70", "vot2018", "vot2019", "lasot", "trackingnet", "got10k")
-BENCHMARKS = (*TRACKING, "cuhk_sysu")
+SEARCH_SETS = ("cuhk_sysu", "prw")
+BENCHMARKS = (*TRACKING, *SEARCH_SETS)
+
 SERVER_SETS = ("trackingnet_test", "got10k_test")
 
 
@@ -162,8 +164,8 @@ def _parser() -> argparse.ArgumentParser:
     track.add_argument("--allow-partial", action="store_true", help="run on the sequences that are there")
     track.add_argument("--repetitions", type=int, default=1, help="runs of a stochastic tracker (VOT: 15, GOT-10k: 3)")
 
-    score = command("score", commands.score, "Score anyone's results by a benchmark's protocol.")
-    score.add_argument("--benchmark", required=True, choices=BENCHMARKS)
+    score = command("score", scoring_commands.score, "Score anyone's results by a benchmark's protocol.")
+    score.add_argument("--benchmark", required=True, choices=[*BENCHMARKS, "prw_mini"])
     path(
         score,
         "--root",
@@ -176,8 +178,8 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("--allow-partial", action="store_true", help="score what is there and count what is not")
     score.add_argument("--label", nargs="+", default=[], metavar="NAME=VALUE", help="model, variant and seed to record")
 
-    many = command("score-all", commands.score_all, "Score many trackers on one benchmark.")
-    many.add_argument("--benchmark", required=True, choices=TRACKING)
+    many = command("score-all", scoring_commands.score_all, "Score many models on one benchmark.")
+    many.add_argument("--benchmark", required=True, choices=[*BENCHMARKS, "prw_mini"])
     path(
         many,
         "--root",
@@ -185,17 +187,18 @@ def _parser() -> argparse.ArgumentParser:
         required=True,
     )
     many.add_argument("--protocol", help="variant, as for score")
+    many.add_argument("--allow-partial", action="store_true", help="person search: score the queries that were run")
     many.add_argument(
         "--pairs", nargs="+", required=True, metavar="RESULTS=METRICS", help="…/<model>/<variant>/seed<k>.json to write"
     )
 
-    pack = command("submission", commands.submission, "Pack results for the server of a benchmark's test set.")
+    pack = command("submission", scoring_commands.submission, "Pack results for the server of a benchmark's test set.")
     pack.add_argument("--benchmark", required=True, choices=SERVER_SETS)
     path(pack, "--root", "folder in the official layout", required=True)
     path(pack, "--results", "folder of result files", required=True)
     path(pack, "--out", "NAME.zip to write; its record with its hash is NAME.zip.json", required=True)
 
-    answer = command("answer", commands.answer, "Import a server's answer as metrics.")
+    answer = command("answer", scoring_commands.answer, "Import a server's answer as metrics.")
     answer.add_argument("--benchmark", required=True, choices=SERVER_SETS)
     path(answer, "--answer", "what the server said: JSON, or lines `Name: number`", required=True)
     path(answer, "--submission", "the zip that was sent", required=True)
@@ -206,27 +209,36 @@ def _parser() -> argparse.ArgumentParser:
 
     reid = command("train-reid", commands.train_reid, "Train the re-identification teacher on ground-truth crops.")
     params(reid)
-    path(reid, "--data", "manifest of CUHK-SYSU", required=True)
+    path(reid, "--data", "manifest of the training set", required=True)
     path(reid, "--out", "checkpoint to write", required=True)
 
     lookup = command("lookup", commands.lookup, "Pre-compute the look-up table of ID features.")
     params(lookup)
-    path(lookup, "--data", "manifest of CUHK-SYSU", required=True)
-    path(lookup, "--teacher", "checkpoint of the re-identification teacher")
+    path(lookup, "--data", "manifest of the training set", required=True)
+    path(lookup, "--teacher", "checkpoint of the teacher whose features fill it")
     path(lookup, "--out", "table to write", required=True)
 
-    student = command("train-search", commands.train_search, "Train a person-search network, with or without a table.")
+    student = command("train-search", commands.train_search, "Train the person-search networks of one run together.")
     params(student)
-    path(student, "--data", "manifest of CUHK-SYSU", required=True)
-    path(student, "--table", "look-up table that replaces the online one")
-    path(student, "--out", "checkpoint to write", required=True)
+    path(student, "--data", "manifest of the training set", required=True)
+    student.add_argument("--table", nargs="+", default=[], metavar="NAME=TABLE", help="look-up tables")
+    path(student, "--detector", "checkpoint of the detection teacher")
+    student.add_argument("--start", nargs="+", default=[], metavar="NAME=CHECKPOINT", help="networks to start from")
+    student.add_argument("--out", nargs="+", required=True, metavar="NAME=CHECKPOINT", help="checkpoints to write")
 
-    search = command("search", commands.search, "Detect and describe the people of a benchmark.")
+    search = command("search", commands.search, "Find and describe the people of benchmarks.")
     path(search, "--root", "folder in the official layout", required=True)
     which = search.add_mutually_exclusive_group(required=True)
-    path(which, "--checkpoint", "trained network")
+    path(
+        which,
+        "--checkpoint",
+        "trained network; of several, {checkpoint} in FILE stands for the name of each (seed0)",
+        nargs="+",
+    )
     which.add_argument("--baseline", choices=["histogram"], help="trivial method")
-    path(search, "--results", ".npz to write", required=True)
+    search.add_argument(
+        "--results", nargs="+", required=True, metavar="BENCHMARK=FILE", help=".npz to write for each benchmark"
+    )
     params(search, required=False)
 
     cost = command(
@@ -240,6 +252,11 @@ def _parser() -> argparse.ArgumentParser:
     maps.add_argument("--checkpoints", nargs="+", required=True, metavar="NAME=CHECKPOINT")
     path(maps, "--data", "manifest of OTB-100", required=True)
     path(maps, "--out", ".npz to write", required=True)
+
+    space = command("feature-space", commands.feature_space, "Describe training people beside the rows of a table.")
+    space.add_argument("--checkpoints", nargs="+", required=True, metavar="NAME=CHECKPOINT")
+    path(space, "--data", "manifest of the training set", required=True)
+    path(space, "--out", ".npz to write", required=True)
 
     tables = command("tables", commands.tables, "Make the tables from metrics.")
     figures = command("figures", commands.figures, "Make the figures from metrics and predictions.")
@@ -256,6 +273,7 @@ def _parser() -> argparse.ArgumentParser:
     path(figures, "--data", "dataset manifests", nargs="+", required=True)
     path(figures, "--predictions", "indices of predictions", nargs="+", required=True)
     path(figures, "--maps", "output of response-maps")
+    path(figures, "--features", "output of feature-space")
     figures.add_argument("--workers", type=int, default=1, help="processes; the result does not depend on it")
     path(report, "--tables", "folder of tables", required=True)
     path(report, "--figures", "folder of figures", required=True)

@@ -9,7 +9,7 @@ import argparse
 import json
 
 from distillery import arguments
-from distillery.arguments import label, named_paths, plain_json
+from distillery.arguments import named_paths, plain_json
 
 
 def dataset(options: argparse.Namespace) -> None:
@@ -114,70 +114,6 @@ def track(options: argparse.Namespace) -> None:
             )
 
 
-def score(options: argparse.Namespace) -> None:
-    """Scores results."""
-    from distillery.files import write_json
-    from distillery.summary import lines
-    from distillery.tracking.indices import refuse_index
-
-    whose = label(options.label)
-    refuse_index(options.out)
-    if options.benchmark == "cuhk_sysu":
-        from distillery.person_search import scoring as search
-
-        protocol = options.protocol or "official"
-        metrics = search.score(options.root, options.results, protocol=protocol, allow_partial=options.allow_partial)
-    else:
-        from distillery.tracking import scoring as tracking
-
-        metrics = tracking.score(
-            options.benchmark,
-            options.root,
-            options.results,
-            protocol=options.protocol,
-            allow_partial=options.allow_partial,
-        )
-    metrics |= whose
-    if options.out:  # before anything is printed: a closed pipe (`| head`) must not cost the file
-        write_json(options.out, metrics)
-    for line in lines(metrics):
-        print(line)
-
-
-def score_all(options: argparse.Namespace) -> None:
-    """Scores many trackers on one benchmark; whose results they are stands in the path of the metrics."""
-    from distillery.files import write_json
-    from distillery.tracking import scoring
-    from distillery.tracking.indices import refuse_index
-
-    wanted = arguments.metrics_of(options.pairs)
-    for metrics, _ in wanted.values():
-        refuse_index(metrics)
-    scored = scoring.score_many(options.benchmark, options.root, list(wanted), protocol=options.protocol)
-    for results, (metrics, whose) in wanted.items():
-        write_json(metrics, scored[results] | whose)
-    print(f"{options.benchmark}: {len(wanted)} results scored")
-
-
-def submission(options: argparse.Namespace) -> None:
-    """Packs results for a benchmark's server."""
-    from distillery.tracking.submission import pack
-
-    record = pack(options.benchmark, options.root, options.results, options.out)
-    print(f"{options.out}: {record['sequences']} sequences, sha256 {record['sha256']}")
-
-
-def answer(options: argparse.Namespace) -> None:
-    """Imports a server's answer as metrics."""
-    from distillery.files import write_json
-    from distillery.tracking.indices import refuse_index
-    from distillery.tracking.submission import import_answer
-
-    whose = label(options.label)
-    refuse_index(options.out)
-    write_json(options.out, import_answer(options.benchmark, options.answer, options.submission) | whose)
-
-
 def response_maps(options: argparse.Namespace) -> None:
     """Computes the response maps that a figure shows."""
     from distillery.tracking.response_maps import write_response_maps
@@ -185,11 +121,18 @@ def response_maps(options: argparse.Namespace) -> None:
     write_response_maps(named_paths(options.checkpoints, "--checkpoints"), options.data, options.out)
 
 
+def feature_space(options: argparse.Namespace) -> None:
+    """Computes the feature space that a figure shows."""
+    from distillery.person_search.feature_space import write_feature_space
+
+    write_feature_space(named_paths(options.checkpoints, "--checkpoints"), options.data, options.out)
+
+
 def train_reid(options: argparse.Namespace) -> None:
     """Trains the re-identification teacher."""
     from distillery.config.base import parse_json
-    from distillery.config.person_search import ReIDTraining
-    from distillery.person_search.training import train_reid
+    from distillery.config.search_jobs import ReIDTraining
+    from distillery.person_search.reid_training import train_reid
 
     train_reid(parse_json(ReIDTraining, options.params), options.data, options.out)
 
@@ -197,29 +140,37 @@ def train_reid(options: argparse.Namespace) -> None:
 def lookup(options: argparse.Namespace) -> None:
     """Builds a look-up table."""
     from distillery.config.base import parse_json
-    from distillery.config.person_search import LookUpJob
-    from distillery.person_search.training import build_table
+    from distillery.config.search_jobs import LookUpJob
+    from distillery.person_search.tables import build_table
 
     build_table(parse_json(LookUpJob, options.params), options.data, options.teacher, options.out)
 
 
 def train_search(options: argparse.Namespace) -> None:
-    """Trains a person-search network."""
+    """Trains the person-search networks of one job."""
     from distillery.config.base import parse_json
-    from distillery.config.person_search import SearchTraining
+    from distillery.config.search_jobs import SearchTraining
     from distillery.person_search.training import train_search
 
-    train_search(parse_json(SearchTraining, options.params), options.data, options.table, options.out)
+    train_search(
+        parse_json(SearchTraining, options.params),
+        options.data,
+        named_paths(options.out, "--out"),
+        tables=named_paths(options.table, "--table"),
+        detector=options.detector,
+        starts=named_paths(options.start, "--start"),
+    )
 
 
 def search(options: argparse.Namespace) -> None:
-    """Runs a person-search network over a benchmark."""
+    """Runs person-search networks over benchmarks that share their images."""
     from distillery.config.base import parse_json
-    from distillery.config.person_search import SearchJob
+    from distillery.config.search_jobs import SearchJob
     from distillery.person_search.inference import search
 
     parameters = parse_json(SearchJob, options.params) if options.params else SearchJob()
-    search(options.checkpoint or options.baseline, options.root, options.results, parameters)
+    for searcher, targets in arguments.search_runs(options):
+        search(searcher, options.root, targets, parameters)
 
 
 def profile_networks(options: argparse.Namespace) -> None:
@@ -261,6 +212,7 @@ def figures(options: argparse.Namespace) -> None:
         options.out_dir,
         searches=options.searches,
         maps=options.maps,
+        features=options.features,
         workers=options.workers,
     )
 

@@ -16,6 +16,7 @@ from distillery.config.data import (
     EmbeddedGOT10k,
     EmbeddedLaSOT,
     EmbeddedOTB100,
+    EmbeddedPRW,
     EmbeddedTrackingNet,
     EmbeddedVOT,
     LocalCopy,
@@ -65,6 +66,7 @@ DATASETS = {
     "cuhk_sysu": Dataset(
         EmbeddedCUHKSYSU, "distillery.data.worlds.cuhk_sysu:write_cuhk_sysu", "distillery.person_search.checking:check"
     ),
+    "prw": Dataset(EmbeddedPRW, "distillery.data.worlds.prw:write_prw", "distillery.person_search.prw_checking:check"),
 }
 
 

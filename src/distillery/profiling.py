@@ -15,8 +15,7 @@ from distillery.tracking.families import FAMILIES
 
 MEASURES = {
     **{family: row.cost for family, row in FAMILIES.items()},
-    "oim": "distillery.person_search.cost",
-    "reid": "distillery.person_search.cost",
+    **dict.fromkeys(("oim", "qeeps", "detector", "reid"), "distillery.person_search.cost"),
 }
 """Kind of checkpoint -> module with `prepare(checkpoint, compute, inference) -> Step`."""
 

@@ -127,8 +127,19 @@ def test_an_unknown_key_is_named_with_the_nearest_valid_one(smoke: dict[str, Any
             "my.yaml, tracking.siamfc.architectures.teacher: cannot see the crops of `geometry`: exemplar must be 87",
         ),
         ("tracking.benchmarks", ["otb100", "got10k", "vot2018"], "data.vot2018 is not there"),
-        ("person_search.runs.oim_table.table", "other", "unknown table 'other'"),
+        ("person_search.runs.oim.students.oim_table.table", "other", "unknown table 'other'"),
+        ("person_search.runs.small.networks", ["tiny"], "unknown network 'tiny'"),
+        ("person_search.runs.small.students.oim.detector", {"levels": []}, "at least 1 item"),
+        ("person_search.runs.qeeps.students.qeeps.start", "other", "starts from the unknown student 'other'"),
+        ("person_search.runs.detector.students.detector.table", "reid", "has no table and no teacher"),
+        ("person_search.runs.small.networks", ["large"], "both train 'oim/large-oim'"),
+        ("person_search.detection_teacher", "small-oim", "needs detection_teacher"),
+        ("person_search.tables.reid.teacher", "detector/large-detector", "unknown teacher 'detector/large-detector'"),
         ("person_search.networks.large.stem_blocks", 9, "exceeds"),
+        ("person_search.pretraining.networks", ["tiny"], "pretraining names the unknown network 'tiny'"),
+        ("person_search.pretraining.networks", [], "at least 1 item"),
+        ("person_search.networks.small.pretrained", "small.safetensors", "has a pretraining, and other weights"),
+        ("person_search.pretraining.data.seed", 10263, "is that of data.cuhk_sysu"),
         ("person_search.runs.oim.optimisation.learning_rate", float("inf"), "number"),
     ],
 )
@@ -202,11 +213,50 @@ def test_a_job_gets_its_own_parameters_and_nothing_of_the_others() -> None:
     assert list(ground_truth["architectures"]) == ["intelligent"]
     assert ground_truth["networks"] == ["dim", "intelligent"], "the search says what dim looks like"
     assert ground_truth["distillation"] is None
-    text = json.dumps(jobs.search_training(mini, "small", "oim", 0))
-    assert "reid_teacher" not in text
-    assert "architectures" not in text
-    oim, table = (jobs.search_training(mini, "small", run, 0) for run in ("oim", "oim_table"))
-    assert oim == table, "with and without a table differ by the table alone"
+    search = jobs.search_training(mini, "oim", "large", 0)
+    assert not {"reid_teacher", "networks", "tables", "runs"} & set(search)
+    students = search["students"]
+    assert list(students) == ["large-oim", "large-oim_detector", "large-oim_table", "large-oim_both"]
+    # The table is a file of the job, no parameter.
+    assert students["large-oim"] == students["large-oim_table"]
+    assert students["large-oim_detector"] == students["large-oim_both"] != students["large-oim"]
+    (detector,) = jobs.search_training(mini, "detector", "large", 0)["students"].values()
+    assert detector["identification"] is None
+
+
+def test_the_job_that_pretrains_a_backbone_starts_from_nothing() -> None:
+    smoke = profile.load(CONFIG / "smoke.yaml")
+    search = smoke.person_search
+    assert search.pretraining is not None
+    job = jobs.pretraining(smoke, "small")
+    (student,) = job["students"].values()
+    given = search.networks["small"].model_dump(mode="json")
+    assert student["shape"] == given | {"norm": "batch"} and given["pretrained"] is None
+    assert job["method"] == "oim"
+    assert job["optimisation"] == search.pretraining.optimisation.model_dump(mode="json")
+    assert list(job["students"]) == ["small"], "the name under which the rule writes it"
+    assert jobs.pretraining_data(smoke) == search.pretraining.data.model_dump(mode="json")
+    # What starts from it names it, in the folder of the profile.
+    for name in ("smoke", "other"):
+        copied = smoke.model_copy(update={"profile": name})
+        (started, *_) = jobs.search_training(copied, "small", "small", 0)["students"].values()
+        file = f"checkpoints/{name}/person_search/pretraining/small.safetensors"
+        assert started["shape"] == given | {"pretrained": file}
+    (other, *_) = jobs.search_training(smoke, "oim", "large", 0)["students"].values()
+    assert other["shape"]["pretrained"] is None
+    without = smoke.model_copy(update={"person_search": search.model_copy(update={"pretraining": None})})
+    with pytest.raises(KeyError, match="pre-trains no backbone"):
+        jobs.pretraining(without, "small")
+
+
+def test_how_many_queries_are_searched_for_is_no_parameter_of_a_training() -> None:
+    smoke = profile.load(CONFIG / "smoke.yaml")
+    query = smoke.person_search.query
+    assert query.queries is not None
+    other = query.model_copy(update={"queries": query.queries + 1, "gallery_size": 20})
+    changed = smoke.model_copy(update={"person_search": smoke.person_search.model_copy(update={"query": other})})
+    assert jobs.search_training(changed, "qeeps", "large", 0) == jobs.search_training(smoke, "qeeps", "large", 0)
+    assert jobs.search(changed, "qeeps") != jobs.search(smoke, "qeeps")
 
 
 def _sections(model: type[BaseModel], seen: set[type[BaseModel]]) -> Iterator[type[BaseModel]]:

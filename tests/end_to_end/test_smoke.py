@@ -66,10 +66,19 @@ def networks(config: dict[str, Any]) -> int:
     return sum(len(run["networks"]) for run in runs if run.get("target", "headline") == "headline")
 
 
+def searchers(config: dict[str, Any], *methods: str) -> int:
+    """Person-search networks of some methods that the headline trains on a set with a seed."""
+    runs = [run for run in config["person_search"]["runs"].values() if run.get("target", "headline") == "headline"]
+    return sum(len(run["networks"]) * len(run["students"]) for run in runs if run.get("method", "oim") in methods)
+
+
 def test_every_seed_of_every_model_is_scored(project: Project, config: dict[str, Any]) -> None:
     seeds = {f"seed{seed}" for seed in config["seeds"]}
-    expected = dict.fromkeys(config["tracking"]["benchmarks"], networks(config)) | {"cuhk_sysu": 5}
-    assert len(expected) == 6
+    expected = dict.fromkeys(config["tracking"]["benchmarks"], networks(config))
+    with_teacher = 1 + searchers(config, "oim", "detector")
+    pairs = searchers(config, "qeeps")
+    expected |= {"cuhk_sysu": with_teacher + pairs, "prw": with_teacher, "prw_mini": with_teacher + pairs}
+    assert len(expected) == 8
     for benchmark, models in expected.items():
         files = sorted((project.root / RESULTS / "metrics" / benchmark).rglob("seed*.json"))
         trained = [file for file in files if "baseline" not in file.parts]
@@ -91,13 +100,13 @@ def test_metrics_are_fractions_of_what_was_scored(project: Project, config: dict
         assert metrics["counts"], file
         assert metrics["inputs"], file
         # So briefly trained a detector may rank nobody right; whoever is told where the people are does.
-        if metrics["model"] != "oim":
+        if metrics["model"] not in ("oim", "qeeps", "detector"):
             if metrics["benchmark"] == "vot2019":  # clips that short may hold no frame that counts for accuracy
                 continue
-            wanted = "map" if metrics["benchmark"] == "cuhk_sysu" else "auc"
+            wanted = "map" if metrics["benchmark"] in ("cuhk_sysu", "prw", "prw_mini") else "auc"
             assert metrics["numbers"][wanted] > 0, f"{file}: scored nothing at all"
         else:
-            detections += metrics["counts"]["detections"]
+            detections += metrics["counts"]["pool_detections"]
     assert detections > 0
     per_sequence = read(project, f"{RESULTS}/metrics/otb100/baseline/static/seed0.json")["per_sequence"]
     assert len(per_sequence) == config["data"]["otb100"]["sequences"]
@@ -112,9 +121,9 @@ def test_teaching_leaves_its_trace(project: Project, config: dict[str, Any]) -> 
         sidecar = json.loads(file.with_suffix(".json").read_text())
         assert "kind" in sidecar, file
     curves = list(folder.rglob("*.jsonl"))
-    runs = networks(config) + 1
-    runs += len(config["person_search"]["networks"]) * len(config["person_search"]["runs"])
-    assert len(curves) == runs * len(config["seeds"])
+    search = config["person_search"]
+    runs = networks(config) + len(search["benchmarks"]) * (1 + searchers(config, "oim", "qeeps", "detector"))
+    assert len(curves) == runs * len(config["seeds"]) + len(search["pretraining"]["networks"])
     for curve in curves:
         steps = [json.loads(line) for line in curve.read_text().splitlines()]
         assert steps, curve

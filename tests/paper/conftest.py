@@ -9,19 +9,28 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 
 from distillery import datasets
 from distillery.config import profile as profiles
 from distillery.config.base import parse
 from distillery.config.paper import from_profile
-from distillery.config.paper_job import PaperJob
+from distillery.config.paper_job import PaperJob, Variant
 from distillery.files import write_json
-from distillery.person_search.benchmarks import cuhk_sysu
+from distillery.person_search.benchmarks import registry
 from distillery.person_search.predictions import Predictions, write_predictions
 from distillery.tracking.benchmarks import otb100
 from distillery.tracking.results import write_results
-from paper_profile import ABLATIONS, HARDER, SEARCH, TRACKING, document
+from paper_profile import (
+    ABLATIONS,
+    AP,
+    HARDER,
+    SEARCH,
+    SEARCH_ABLATIONS,
+    SEARCH_HARDER,
+    SEARCH_TERMS,
+    TRACKING,
+    document,
+)
 
 SEEDS = (0, 1, 2)
 TERMS = {  # how a variant was trained -> loss terms of its own network
@@ -45,6 +54,7 @@ class Run:
     predictions: list[Path]
     searches: list[Path]
     maps: Path
+    features: Path
 
     @property
     def job(self) -> PaperJob:
@@ -52,52 +62,56 @@ class Run:
 
 
 @pytest.fixture(scope="session")
-def profile(repository: Path) -> profiles.Profile:
-    mini = yaml.safe_load((repository / "config" / "mini.yaml").read_text(encoding="utf-8"))
-    return profiles.Profile.model_validate_json(json.dumps(document(mini["person_search"])))
+def profile() -> profiles.Profile:
+    return profiles.Profile.model_validate_json(json.dumps(document()))
 
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory, profile: profiles.Profile) -> Run:
     """Everything of both targets; `params` are the headline's."""
     root = tmp_path_factory.mktemp("run")
-    data = [root / "data" / f"{name}.json" for name in ("otb100", "vot2019", "lasot", "trackingnet", "cuhk_sysu")]
+    worlds = ("otb100", "vot2019", "lasot", "trackingnet", "cuhk_sysu", "prw")
+    data = [root / "data" / f"{name}.json" for name in worlds]
     for manifest in data:
         manifest.parent.mkdir(exist_ok=True)
         datasets.make(manifest.stem, getattr(profile.data, manifest.stem).model_dump_json(), manifest)
+    files = _Files(root, [], [], [], {})
     names = [sequence.name for sequence in otb100.load(root / "data" / "otb100")]
-    queries = len(cuhk_sysu.load_protocol(root / "data" / "cuhk_sysu", 12).queries)
-    metrics, sidecars, curves, compute = [], [], [], {}
-    for order, (key, (values, parameters, milliseconds)) in enumerate((TRACKING | ABLATIONS | SEARCH).items()):
-        paper = "person_search" if key in SEARCH else "tracking"
+    for order, (key, (values, parameters, milliseconds)) in enumerate((TRACKING | ABLATIONS).items()):
         for seed, value in enumerate(values):
             random = np.random.default_rng([order, seed])
-            details = {"cuhk_sysu": _searched(value, queries, random)} if paper == "person_search" else {
-                name: _tracked(name, value - lower, names, random) for name, lower in HARDER.items()
-            }  # fmt: skip
-            model, variant = key.split("/")
-            for benchmark, detail in details.items():
-                path = root / "metrics" / benchmark / key / f"seed{seed}.json"
-                write_json(path, {"benchmark": benchmark, "model": model, "variant": variant, "seed": seed} | detail)
-                metrics.append(path)
+            for name, lower in HARDER.items():
+                files.metric(name, key, seed, _tracked(name, value - lower, names, random))
             if parameters:
-                side = root / "checkpoints" / paper / key / f"seed{seed}.json"
-                write_json(side, {"parameter_count": parameters, "bytes": 4 * parameters, "kind": model})
-                sidecars.append(side)
-                curves.append(side.with_suffix(".jsonl"))
-                network, _, how = variant.partition("-")
-                own = ("rpn_score", "score", "identity") if paper == "person_search" else TERMS.get(how, ("logistic",))
-                terms = own if paper == "person_search" else tuple(f"{network}/{term}" for term in own)
-                _curve(curves[-1], terms, random)
-        if parameters:
-            compute[key] = {
-                "parameters": parameters,
-                "bytes": 4 * parameters,
-                "macs": parameters * 300,
-                "milliseconds": milliseconds,
-                "fps": 1000 / milliseconds,
-                "step": "one frame",
-            }
+                network, _, how = key.partition("/")[2].partition("-")
+                terms = tuple(f"{network}/{term}" for term in TERMS.get(how, ("logistic",)))
+                files.training(f"tracking/{key}/seed{seed}", key, parameters, milliseconds, terms, random)
+    queries = {name: len(registry.load_queries(name, _root_of(root, name))) for name in SEARCH_HARDER}
+    part = from_profile(profile, target="ablations").person_search
+    variants = {variant.key: variant for variant in part.variants}
+    for order, (key, (values, parameters, milliseconds)) in enumerate((SEARCH | SEARCH_ABLATIONS).items()):
+        variant = variants[key]
+        for seed, value in enumerate(values):
+            for number, name in enumerate(variant.benchmarks or part.benchmarks):
+                if key in SEARCH_ABLATIONS and name != "cuhk_sysu":
+                    continue
+                random = np.random.default_rng([order, seed, number])
+                found = _searched(name, variant, value, queries[name], random)
+                if variant.model == "oim":
+                    found["on_true_boxes"] = {name: min(1.0, found["numbers"][name] + 0.1) for name in ("map", "top1")}
+                files.metric(name, key, seed, found)
+            for trained_on in ("cuhk_sysu", "prw") if parameters else ():
+                if key in SEARCH_ABLATIONS and trained_on != "cuhk_sysu":
+                    continue
+                own = SEARCH_TERMS["detector" if variant.teaching in ("detector", "both") else "plain"]
+                own = own[:4] if variant.model == "detector" else own  # it tells nobody apart
+                terms = tuple(f"{variant.variant}/{term}" for term in own)
+                terms = ("identity",) if variant.model == "reid" else terms
+                random = np.random.default_rng([order, seed, len(trained_on)])
+                name = f"{trained_on}/{key}"
+                files.training(f"person_search/{name}/seed{seed}", name, parameters, milliseconds, terms, random)
+    files.sidecars += _lookups(root, part.tables)
+    metrics, sidecars, curves, compute = files.metrics, files.sidecars, files.curves, files.compute
     machine = {"device": "cpu", "processor": "Test CPU", "threads": 1, "torch": "2"}
     write_json(root / "compute.json", {"convention": "batch 1, float32", "machine": machine, "networks": compute})
     return Run(
@@ -109,6 +123,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, profile: profiles.Profile) ->
         compute=root / "compute.json",
         data=data,
         predictions=_predictions(root),
+        features=_features(root / "features.npz"),
         searches=[_search(root, strategy) for strategy in ("policy", "random")],
         maps=_maps(root / "maps.npz"),
     )
@@ -117,7 +132,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, profile: profiles.Profile) ->
 @pytest.fixture(scope="session")
 def run(made: Run) -> Run:
     """The headline."""
-    others = set(ABLATIONS)
+    others = set(ABLATIONS) | set(SEARCH_ABLATIONS)
     return replace(
         made,
         metrics=[path for path in made.metrics if "/".join(path.parts[-3:-1]) not in others],
@@ -128,14 +143,47 @@ def run(made: Run) -> Run:
 
 @pytest.fixture(scope="session")
 def ablated(made: Run, profile: profiles.Profile) -> Run:
-    """The ablations, beside the trackers of the headline."""
-    return replace(
-        made,
-        params=from_profile(profile, target="ablations", with_config=True).model_dump(mode="json"),
-        metrics=[path for path in made.metrics if "cuhk_sysu" not in path.parts],
-        sidecars=[path for path in made.sidecars if "tracking" in path.parts],
-        curves=[path for path in made.curves if "tracking" in path.parts],
-    )
+    """The ablations, beside the headline."""
+    params = from_profile(profile, target="ablations", with_config=True).model_dump(mode="json")
+    return replace(made, params=params)
+
+
+@dataclass
+class _Files:
+    """What trainings and scorings would have written under a root."""
+
+    root: Path
+    metrics: list[Path]
+    sidecars: list[Path]
+    curves: list[Path]
+    compute: dict[str, dict[str, Any]]
+
+    def metric(self, benchmark: str, key: str, seed: int, detail: dict[str, Any], folder: str = "metrics") -> None:
+        model, variant = key.split("/")
+        path = self.root / folder / benchmark / key / f"seed{seed}.json"
+        write_json(path, {"benchmark": benchmark, "model": model, "variant": variant, "seed": seed} | detail)
+        self.metrics.append(path)
+
+    def training(
+        self, path: str, name: str, parameters: int, milliseconds: float, terms: tuple[str, ...], random: Any
+    ) -> None:
+        side = self.root / "checkpoints" / f"{path}.json"
+        write_json(side, {"parameter_count": parameters, "bytes": 4 * parameters, "kind": side.parts[-3]})
+        self.sidecars.append(side)
+        self.curves.append(side.with_suffix(".jsonl"))
+        _curve(self.curves[-1], terms, random)
+        self.compute[name] = {
+            "parameters": parameters,
+            "bytes": 4 * parameters,
+            "macs": parameters * 300,
+            "milliseconds": milliseconds,
+            "fps": 1000 / milliseconds,
+            "step": "one frame",
+        }
+
+
+def _root_of(root: Path, benchmark: str) -> Path:
+    return root / "data" / benchmark.removesuffix("_mini")
 
 
 def _tracked(benchmark: str, value: float, names: list[str], random: np.random.Generator) -> dict[str, Any]:
@@ -171,16 +219,46 @@ def _tracked(benchmark: str, value: float, names: list[str], random: np.random.G
     }
 
 
-def _searched(value: float, queries: int, random: np.random.Generator) -> dict[str, Any]:
+def _searched(
+    benchmark: str, variant: Variant, value: float, queries: int, random: np.random.Generator
+) -> dict[str, Any]:
+    value = max(value - SEARCH_HARDER[benchmark], 0.01)
     numbers = {"map": value, "top1": value + 0.02, "top5": value + 0.2, "top10": value + 0.25}
-    return {
-        "protocol": "official",
-        "gallery_size": 12,
-        "numbers": numbers | {"ap": 0.85, "recall": 0.9},
-        "by_gallery_size": {"6": {name: x + 0.04 for name, x in numbers.items()}, "12": numbers},
-        "per_query": {"ap": np.clip(value + 0.3 * random.normal(size=queries), 0, 1).tolist()},
-        "counts": {"queries": queries, "gallery_images": 24},
-    }
+    size = 0.15 if variant.network == "small" else 0.0
+    detected = {"ap": AP[variant.teaching or "both"] - size + 0.02 * random.normal(), "recall": 0.9}
+    found: dict[str, Any] = {"protocol": "official", "counts": {"queries": queries, "gallery_images": 24}}
+    if variant.model == "detector":
+        return found | {"numbers": detected, "counts": {"gallery_images": 24}}
+    # A detection of QEEPS belongs to a query; true boxes are all there.
+    found["numbers"] = numbers | ({"ap": 1.0, "recall": 1.0} if variant.true_boxes else detected)
+    if variant.model == "qeeps" and benchmark == "prw_mini":
+        found["numbers"] = numbers
+    if benchmark == "cuhk_sysu":
+        lower = {"6": {name: x + 0.04 for name, x in numbers.items()}, "12": numbers}
+        found["by_gallery_size"] = {"6": lower["6"]} if variant.model == "qeeps" else lower
+        found["gallery_size"] = 12
+        found["by_subset"] = {name: {"map": 0.8 * value, "queries": 3} for name in ("Occlusion", "Resolution")}
+    return found | {"per_query": {"ap": np.clip(value + 0.3 * random.normal(size=queries), 0, 1).tolist()}}
+
+
+def _lookups(root: Path, tables: dict[str, str]) -> list[Path]:
+    """Sidecars of look-up tables; random rows have nothing to be compared with."""
+    found = []
+    for place, (trained_on, name, seed) in enumerate(
+        (trained_on, name, seed) for trained_on in ("cuhk_sysu", "prw") for name in tables for seed in SEEDS
+    ):
+        noise = 0.01 * np.random.default_rng(place).normal()
+        quality = {"inter_class": 0.02 + noise, "nearest": 0.45 + noise}
+        if name != "random":
+            quality |= {"intra_class": 0.83 + noise, "top1": 0.97 + noise}
+        if name == "reid":
+            quality |= {"held_out": 30.0, "held_out_top1": 0.71 + noise}
+        path = root / "checkpoints" / "person_search" / trained_on / "lookup" / name / f"seed{seed}.json"
+        construction = {"reid": "mean", "oim_final": "final", "random": "random"}[name]
+        described = {"kind": "lookup", "identities": 8, "dimension": 16, "construction": construction}
+        write_json(path, described | {"quality": quality})
+        found.append(path)
+    return found
 
 
 def _curve(path: Path, terms: tuple[str, ...], random: np.random.Generator) -> None:
@@ -217,32 +295,60 @@ def _predictions(root: Path) -> list[Path]:
         write_results(folder, boxes)
         write_json(folder.with_suffix(".json"), {"benchmark": "otb100"})
         found.append(folder.with_suffix(".json"))
-    pool = cuhk_sysu.load_test_pool(root / "data" / "cuhk_sysu")
-    queries = cuhk_sysu.load_protocol(root / "data" / "cuhk_sysu", 12).queries
-    for order, (key, noise) in enumerate({"oim/large-oim": 0.35, "oim/large-oim_table": 0.2}.items()):
-        random = np.random.default_rng(order)
-        centres = np.random.default_rng(9).normal(size=(len(queries), 16))
-        names, boxes, features = [], [], []
-        for image in pool.images:
-            for box, identity in zip(image.boxes, image.ids, strict=True):
-                centre = centres[identity] if identity >= 0 else random.normal(size=16)
-                names.append(image.name)
-                boxes.append(box)
-                features.append(centre + 4 * noise * random.normal(size=16))
-        path = root / "predictions" / "cuhk_sysu" / key / "seed0.npz"
-        write_predictions(
-            path,
-            Predictions(
-                gallery_image=np.array(names),
-                gallery_box=np.array(boxes, np.float32),
-                gallery_score=np.full(len(names), 0.9, np.float32),
-                gallery_feature=np.array(features, np.float32),
-                query_feature=(centres + noise * random.normal(size=centres.shape)).astype(np.float32),
-            ),
-        )
-        write_json(path.with_suffix(".json"), {"seconds": 1.0})
-        found.append(path.with_suffix(".json"))
+    for benchmark in SEARCH_HARDER:
+        place = _root_of(root, benchmark)
+        pool, queries = registry.load_pool(benchmark, place).images, registry.load_queries(benchmark, place)
+        for order, (key, noise) in enumerate({"oim/large-oim": 0.35, "oim/large-oim_both": 0.2}.items()):
+            random = np.random.default_rng(order)
+            centres = np.random.default_rng(9).normal(size=(2000, 16))
+            names, boxes, features = [], [], []
+            for image in pool:
+                for box, identity in zip(image.boxes, image.ids, strict=True):
+                    centre = centres[identity] if identity >= 0 else random.normal(size=16)
+                    names.append(image.name)
+                    boxes.append(box)
+                    features.append(centre + 4 * noise * random.normal(size=16))
+            asked = centres[[query.identity for query in queries]]
+            path = root / "predictions" / benchmark / key / "seed0.npz"
+            write_predictions(
+                path,
+                Predictions(
+                    gallery_image=np.array(names),
+                    gallery_box=np.array(boxes, np.float32),
+                    gallery_score=np.full(len(names), 0.9, np.float32),
+                    gallery_feature=np.array(features, np.float32),
+                    query_feature=(asked + noise * random.normal(size=asked.shape)).astype(np.float32),
+                ),
+            )
+            write_json(path.with_suffix(".json"), {"seconds": 1.0})
+            found.append(path.with_suffix(".json"))
     return found
+
+
+def _features(path: Path) -> Path:
+    """Two networks: one whose features lie near rows of its own, one nearer to given ones."""
+    random = np.random.default_rng(0)
+    rows = random.normal(size=(2, 8, 16))
+    rows /= np.linalg.norm(rows, axis=2, keepdims=True)
+    ids = np.repeat(np.arange(8), 4)
+    features = rows[:, ids] + np.array([0.25, 0.15])[:, None, None] * random.normal(size=(2, 32, 16))
+    features /= np.linalg.norm(features, axis=2, keepdims=True)
+    similarity = np.einsum("snd,skd->snk", features, rows)
+    own = np.take_along_axis(similarity, np.broadcast_to(ids[None, :, None], (2, 32, 1)), 2)[..., 0]
+    np.put_along_axis(similarity, np.broadcast_to(ids[None, :, None], (2, 32, 1)), -2, 2)
+    np.savez(
+        path,
+        networks=np.array(["oim/large-oim", "oim/large-oim_table"]),
+        given=np.array([False, True]),
+        identities=np.arange(8),
+        rows=rows.astype(np.float32),
+        ids=ids,
+        features=features.astype(np.float32),
+        own=own.astype(np.float32),
+        other=similarity.max(2).astype(np.float32),
+        seed=0,
+    )
+    return path
 
 
 def _search(root: Path, strategy: str) -> Path:
@@ -292,7 +398,7 @@ def _drawn(run: Run, name: str) -> Path:
 
     write_figures(
         run.params, run.metrics, run.curves, run.compute, run.data, run.predictions, run.root / name,
-        searches=run.searches, maps=run.maps,
+        searches=run.searches, maps=run.maps, features=run.features,
     )  # fmt: skip
     return run.root / name
 

@@ -15,12 +15,17 @@ from PIL import Image
 from distillery.errors import UserError
 from distillery.files import read_json, write_json
 from distillery.paper import samples
+from distillery.paper.features import read_features
 from distillery.paper.figures import (
     FIGURES,
     ablations,
+    compression,
     contact,
     curves,
+    detection_and_search,
     expected_overlap,
+    feature_space,
+    gallery_size,
     gates,
     qualitative,
     radar,
@@ -33,6 +38,7 @@ from distillery.paper.figures import (
 from distillery.paper.figures.style import faces, house_style, new_figure, render, show_image
 from distillery.paper.logs import read_curves
 from distillery.paper.maps import read_maps
+from distillery.paper.measures import MINUS
 from distillery.paper.records import read_metrics
 from distillery.paper.searches import read_searches
 from paper_profile import TRACKING
@@ -71,6 +77,7 @@ def test_every_figure_as_svg_and_png_with_its_caption(request, run, ablated, tar
 def test_figures_are_the_same_bytes_again(run, figures, tmp_path):
     job, results = run.job, read_metrics(reversed(run.metrics))
     root = samples.roots(run.data)["cuhk_sysu"]
+    search, losses = job.person_search, read_curves(run.curves)
     files = samples.prediction_files(run.predictions)
     part = job.tracking
     with house_style():
@@ -78,8 +85,12 @@ def test_figures_are_the_same_bytes_again(run, figures, tmp_path):
             "success": curves.one_pass("success", part, results),
             "attributes": radar.attributes(part, results),
             "selection": selection.selection(read_searches(reversed(run.searches))),
-            "training_siamfc": training.training("tracking", part, read_curves(run.curves), "siamfc"),
-            "contact_sheet_person_search": contact.street_sheet(root),
+            "training_siamfc": training.training("tracking", part, losses, "siamfc"),
+            "training_oim": training.search_training(search, losses, ["oim"]),
+            "detection_and_search": detection_and_search.detection_and_search(search, results),
+            "compression": compression.compression(search, results),
+            "feature_space": feature_space.feature_space(search, read_features(run.features)),
+            "contact_sheet_person_search": contact.street_sheet("cuhk_sysu", root),
             "ranked_galleries": ranked_galleries.ranked_galleries(
                 job.person_search, "cuhk_sysu", results, root, files, 0
             ),
@@ -90,7 +101,7 @@ def test_figures_are_the_same_bytes_again(run, figures, tmp_path):
 
 
 def test_captions_state_the_rule_and_the_seed(figures):
-    for name in ("qualitative_siamfc", "qualitative_siamrpn", "ranked_galleries"):
+    for name in ("qualitative_siamfc", "qualitative_siamrpn", "ranked_galleries", "ranked_galleries_prw"):
         assert "chosen by a rule" in _caption(figures / f"{name}.svg")
         assert "seed 0" in _caption(figures / f"{name}.svg")
 
@@ -100,6 +111,8 @@ def test_captions_say_what_is_not_shown(figures, ablation_figures):
     assert "no intervals are drawn" in _caption(figures / "attributes.svg")
     assert "not tracking accuracy" in _caption(figures / "selection.svg")
     assert "held-out part" in _caption(ablation_figures / "ablations.svg")
+    assert "not how well unseen people are told apart" in _caption(figures / "feature_space.svg")
+    assert "does not prove the networks equal" in _caption(figures / "compression.svg")
 
 
 def test_the_chosen_sequences_have_the_extreme_differences(run):
@@ -245,7 +258,9 @@ def test_every_variant_of_a_panel_has_a_face_of_its_own(run):
             look = faces(mine)
             assert len({(face.colour, str(face.dash)) for face in look.values()}) == len(mine)
     look = faces(run.job.person_search.variants)
+    assert len({(face.colour, str(face.dash)) for face in look.values()}) == len(look)  # all share panels
     assert look["oim/large-oim"].colour == look["oim/large-oim_table"].colour != look["oim/small-oim"].colour
+    assert look["oim/large-oim_table"].marker == look["qeeps/large-qeeps_table"].marker
 
 
 def test_polygons_and_absent_targets_on_the_contact_sheet(run):
@@ -296,7 +311,8 @@ def test_photographs_in_svg_are_jpeg_and_transparent_images_stay(tmp_path):
     [
         ({"data": []}, "no manifest of otb100"),
         ({"predictions": []}, "no comparison of"),
-        ({"curve_files": []}, "no training metrics of person_search"),
+        ({"curve_files": []}, "no training metrics of oim"),
+        ({"features": None}, "no features were given"),
         ({"searches": []}, "no search for students"),
         ({"maps": None}, "no response maps"),
     ],
@@ -310,11 +326,13 @@ def test_absent_inputs_are_named(run, tmp_path, change, problem):
         "predictions": run.predictions,
         "searches": run.searches,
         "maps": run.maps,
+        "features": run.features,
     } | change
     wanted = {
         "data": ["contact_sheet_tracking"],
         "predictions": ["ranked_galleries"],
-        "curve_files": ["training_person_search"],
+        "curve_files": ["training_oim"],
+        "features": ["feature_space"],
         "searches": ["selection"],
         "maps": ["response_maps"],
     }
@@ -324,8 +342,105 @@ def test_absent_inputs_are_named(run, tmp_path, change, problem):
     assert not list(tmp_path.iterdir())
 
 
+def test_terms_of_a_job_are_drawn_for_their_own_student_and_set(run):
+    losses = read_curves(run.curves)
+    with house_style():
+        figure, _ = training.search_training(run.job.person_search, losses, ["oim"])
+    blocks = [[axes for axes in block.axes if axes.get_visible()] for block in figure.subfigs]
+    assert len(blocks) == 2
+    for block in blocks:
+        drawn = {axes.get_title(loc="left"): len(axes.lines) for axes in block}
+        assert "total loss" not in drawn  # a job's total is nobody's own
+        assert (drawn["identity"], drawn["hint"]) == (8, 4)  # hints reach the students of a detection teacher
+    first = {origin: curve for origin, curve in losses.items() if origin.trained_on != "prw"}
+    with house_style():
+        alone, _ = training.search_training(run.job.person_search, first, ["detector", "reid"])
+    assert len(alone.subfigs) == 1
+    lines = {axes.get_title(loc="left"): len(axes.lines) for axes in alone.subfigs[0].axes if axes.get_visible()}
+    assert (lines["identity"], lines["rpn score"]) == (1, 1)
+
+
+def test_detection_against_search_has_a_mark_a_seed(run):
+    results = read_metrics(run.metrics)
+    with house_style():
+        figure, _ = detection_and_search.detection_and_search(run.job.person_search, results)
+    panels = _panels(figure)
+    assert set(panels) == {"CUHK-SYSU", "PRW"}  # PRW-mini's images are PRW's
+    axes = panels["CUHK-SYSU"]
+    seeds = [line for line in axes.lines if line.get_markersize() == 2.8]
+    assert len(seeds) == 10  # eight OIM and two QEEPS networks
+    ap, search = (results.values("cuhk_sysu", "oim/large-oim", key) for key in ("ap", "map"))
+    expected = [[100 * ap[seed], 100 * search[seed]] for seed in (0, 1, 2)]
+    assert any(np.allclose(line.get_xydata(), expected) for line in seeds)
+    means = [line.get_xydata()[0] for line in axes.lines if line.get_markersize() == 7]
+    assert any(np.allclose(mean, np.mean(expected, axis=0)) for mean in means)
+    teacher = results.estimate("cuhk_sysu", "detector/large-detector", "ap").mean
+    assert any(np.allclose(line.get_xdata(), 100 * teacher) for line in axes.lines)
+
+
+def test_the_gap_of_a_small_network_is_that_of_equal_seeds(run):
+    results = read_metrics(run.metrics)
+    with house_style():
+        figure, _ = compression.compression(run.job.person_search, results)
+    gaps = figure.axes[1]
+    labels = [text.get_text() for text in gaps.get_yticklabels()]
+    # Small minus large with the table: -.182 -.123 -.139
+    assert f"ID table\n{MINUS}14.8" in labels
+    dots = [sorted(line.get_xdata()) for line in gaps.lines if line.get_markersize() == 2.4]
+    assert any(np.allclose(values, [-18.2, -13.9, -12.3]) for values in dots)
+
+
+def test_variations_of_person_search_stand_beside_what_they_vary(ablated):
+    results = read_metrics(ablated.metrics)
+    with house_style():
+        figure, _ = ablations.search_ablations(ablated.job.person_search, results)
+    searching, detecting = figure.axes
+    assert (searching.get_xlabel(), detecting.get_xlabel()) == ("mAP", "det. AP")
+    names = [text.get_text() for text in searching.get_yticklabels()]
+    assert names[-1] == "small"  # the large network was not varied
+    place = names.index("small + ID table (random rows)")
+    points = [
+        line.get_xdata() for line in searching.lines if set(line.get_ydata()) == {place} and line.get_marker() == "."
+    ]
+    assert sorted(points[0]) == pytest.approx([13.1, 15.0, 16.4])
+
+
+def test_a_network_that_skipped_the_largest_gallery_says_where_it_was_run(run):
+    with house_style():
+        figure, _ = gallery_size.over_gallery(run.job.person_search, read_metrics(run.metrics))
+    (axes,) = figure.axes  # PRW has a single gallery
+    legend = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert [text.split("  ")[1] for text in legend if "images" in text] == [
+        "QEEPS large + ID table, 6 images", "QEEPS large, 6 images",
+    ]  # fmt: skip
+
+
+def test_cameras_have_a_row_each(run):
+    with house_style():
+        figure, caption = contact.camera_sheet("prw", samples.roots(run.data)["prw"])
+    assert len(figure.axes) == 6 * 4
+    for row in range(6):
+        shown = {axes.get_title(loc="left")[:2] for axes in figure.axes[4 * row : 4 * row + 4]} - {""}
+        assert shown == {f"c{row + 1}"}
+    assert "of 240 x 180 px" in caption
+
+
+def test_principal_axes_against_the_covariance():
+    rows = np.random.default_rng(3).normal(size=(9, 5)).astype(np.float32) * [5, 3, 1, 1, 1]
+    axes, share = feature_space.principal_axes(rows)
+    values, vectors = np.linalg.eigh(np.cov(rows.T))
+    assert share == pytest.approx(values[::-1][:2] / values.sum(), rel=1e-5)
+    for ours, theirs in zip(axes, vectors.T[::-1], strict=False):
+        assert abs(ours @ theirs) == pytest.approx(1, abs=1e-6)
+        assert ours[np.abs(ours).argmax()] > 0
+    # Two rows have one axis; the other is no direction at all.
+    flat, share = feature_space.principal_axes(rows[:2])
+    assert share == pytest.approx([1, 0], abs=1e-6)
+    assert np.isfinite(flat).all()
+
+
 def test_several_processes_draw_the_same_bytes_and_pass_faults_on(run, figures, tmp_path):
-    names = ["map_over_gallery", "selection", "training_person_search"]
+    names = ["map_over_gallery", "selection", "training_teachers"]
     files = [run.metrics, run.curves, run.compute, run.data, run.predictions]
     write_figures(run.params | {"figures": names}, *files, tmp_path / "two", searches=run.searches, workers=2)
     for name in names:

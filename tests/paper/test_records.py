@@ -11,9 +11,10 @@ import pytest
 from distillery.errors import UserError
 from distillery.paper.costs import check_sizes, read_compute, read_sidecars
 from distillery.paper.logs import read_curves
+from distillery.paper.lookups import read_lookups
 from distillery.paper.maps import read_maps
 from distillery.paper.origin import origin_of
-from distillery.paper.records import read_metrics
+from distillery.paper.records import Result, read_metrics
 from distillery.paper.searches import read_searches
 
 GOOD = {"benchmark": "otb100", "protocol": "ope", "model": "m", "variant": "v", "seed": 0, "numbers": {"auc": 0.5}}
@@ -80,7 +81,7 @@ def test_malformed_compute(tmp_path, networks):
 def test_sidecars_of_tables_are_passed_over_and_seeds_must_agree(tmp_path):
     folder = tmp_path / "checkpoints" / "tracking" / "siamfc" / "dim"
     files = [_write(folder / f"seed{k}.json", {"parameter_count": 10 + k, "bytes": 40 + 4 * k}) for k in (0, 1)]
-    table = _write(tmp_path / "person_search" / "lookup" / "reid" / "seed0.json", {"kind": "lookup"})
+    table = _write(tmp_path / "person_search" / "prw" / "lookup" / "reid" / "seed0.json", {"kind": "lookup"})
     assert list(read_sidecars([files[0], table])) == ["siamfc/dim"]
     with pytest.raises(UserError, match="11 parameters, another seed of siamfc/dim has 10"):
         read_sidecars(files)
@@ -114,6 +115,50 @@ def test_malformed_curves(tmp_path, text, problem):
 def test_a_path_that_names_no_training(path):
     with pytest.raises(UserError, match="does not say whose training"):
         origin_of(Path(path))
+
+
+def test_networks_of_two_training_sets_are_two_networks(tmp_path):
+    folder = tmp_path / "checkpoints" / "mini" / "person_search"
+    files = [
+        _write(folder / name / "reid" / "teacher" / "seed0.json", {"parameter_count": 10 + k, "bytes": 40})
+        for k, name in enumerate(("cuhk_sysu", "prw"))
+    ]
+    sidecars = read_sidecars(files)
+    assert {name: sidecar.parameter_count for name, sidecar in sidecars.items()} == {
+        "cuhk_sysu/reid/teacher": 10,
+        "prw/reid/teacher": 11,
+    }
+    curves = [_write(path.with_suffix(".jsonl"), '{"step": 0, "loss": 1}') for path in files]
+    assert [(o.paper, o.trained_on, o.key) for o in read_curves(curves)] == [
+        ("person_search", "cuhk_sysu", "reid/teacher"),
+        ("person_search", "prw", "reid/teacher"),
+    ]
+    # Predictions are named after the benchmark, not after the training set.
+    found = origin_of(Path("results/mini/predictions/prw_mini/oim/large-oim/seed1.npz"))
+    assert (found.paper, found.trained_on, found.network, found.seed) == ("prw_mini", None, "oim/large-oim", 1)
+
+
+def test_lookup_tables_are_told_from_networks(tmp_path):
+    folder = tmp_path / "person_search" / "cuhk_sysu"
+    good = {"kind": "lookup", "identities": 3, "dimension": 4, "construction": "mean", "quality": {"top1": 0.5}}
+    table = _write(folder / "lookup" / "reid" / "seed0.json", good)
+    network = _write(folder / "oim" / "large-oim" / "seed0.json", {"kind": "oim", "parameter_count": 1, "bytes": 4})
+    ((origin, lookup),) = read_lookups([network, table]).items()
+    assert (origin.trained_on, origin.variant, lookup.quality) == ("cuhk_sysu", "reid", {"top1": 0.5})
+    with pytest.raises(UserError, match=r"distillery lookup"):
+        read_lookups([_write(table, good | {"quality": {"top1": "high"}})])
+
+
+def test_search_on_true_boxes_is_a_number_of_its_own():
+    def result(model, variant, **own):
+        head = {"benchmark": "cuhk_sysu", "protocol": "official", "model": model, "variant": variant, "seed": 0}
+        return Result.model_validate(head | {"numbers": {"map": 0.4}} | own)
+
+    assert result("oim", "large-oim", on_true_boxes={"map": 0.6}).value("map_true") == 0.6
+    assert result("oim", "large-oim").value("map_true") is None
+    # These are given the boxes anyway.
+    assert result("reid", "teacher").value("map_true") == 0.4
+    assert result("baseline", "histogram").value("map_true") == 0.4
 
 
 SEARCH = {

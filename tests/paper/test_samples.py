@@ -12,18 +12,18 @@ from distillery.person_search.protocol import search_scores
 
 
 def test_ranking_agrees_with_the_protocol_on_every_query(run):
-    root = samples.roots(run.data)["cuhk_sysu"]
-    galleries = samples.protocol(root)
-    for index in (path for path in run.predictions if "cuhk_sysu" in path.parts):
-        predictions = samples.search_predictions(index)
-        best = search_scores(galleries, predictions).best_rank
-        for query in range(len(galleries.queries)):
-            places = [
-                place
-                for place, match in enumerate(samples.ranking(galleries, predictions, query, 10_000), 1)
-                if match.hit
-            ]
-            assert (places[0] if places else 0) == best[query]
+    for benchmark, dataset in (("cuhk_sysu", "cuhk_sysu"), ("prw", "prw"), ("prw_mini", "prw")):
+        galleries = samples.protocol(benchmark, samples.roots(run.data)[dataset])
+        for index in (path for path in run.predictions if benchmark in path.parts):
+            predictions = samples.search_predictions(index)
+            best = search_scores(galleries, predictions).best_rank
+            for query in range(len(galleries.queries)):
+                places = [
+                    place
+                    for place, match in enumerate(samples.ranking(galleries, predictions, query, 10_000), 1)
+                    if match.hit
+                ]
+                assert (places[0] if places else 0) == best[query]
 
 
 def test_extremes_are_best_median_and_worst_with_names_breaking_ties():

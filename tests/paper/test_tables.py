@@ -15,7 +15,7 @@ from distillery.paper.formats import latex, markdown
 from distillery.paper.measures import MEASURES, MINUS, NONE, TIMES
 from distillery.paper.published import MARKS, PUBLISHED, published_values
 from distillery.paper.tables import TABLES, write_tables
-from paper_profile import ABLATIONS, HARDER, SEARCH, TRACKING
+from paper_profile import ABLATIONS, HARDER, SEARCH, SEARCH_ABLATIONS, SEARCH_HARDER, TRACKING
 
 PLAIN = {
     r"$\pm$": "±", r"$-$": MINUS, r"$\times$": TIMES, "--": NONE, r"$\rightarrow$": "→", r"\%": "%", r"\_": "_",
@@ -79,9 +79,11 @@ def test_means_and_intervals_of_every_row_against_scipy(tables):
         measure = "eao" if benchmark == "vot2019" else "auc"
         for key, (values, *_) in TRACKING.items():
             _same(frame.loc[benchmark, *key.split("/")], measure, [value - lower for value in values])
-    frame = _csv(tables, "person_search").set_index(["model", "variant"])
+    frame = _csv(tables, "person_search").set_index(["benchmark", "model", "variant"])
     for key, (values, *_) in SEARCH.items():
-        _same(frame.loc[tuple(key.split("/"))], "map", list(values))
+        for benchmark, lower in SEARCH_HARDER.items():
+            if not key.startswith("detector") and (benchmark, *key.split("/")) in frame.index:
+                _same(frame.loc[benchmark, *key.split("/")], "map", [value - lower for value in values])
 
 
 def _same(row, name, values):
@@ -147,8 +149,8 @@ def test_unverified_values_are_never_printed_without_their_mark(tables):
                 if cells.get("Evidence") == "unverified":
                     seen += len(published)
                     assert all(cell.endswith(" (unverified)") for cell in published)
-    # OTB-100, VOT2019 and LaSOT of both dim students (2, 3, 2 measures), LaSOT of SiamFC (3).
-    assert seen == 2 * (2 + 3 + 2) + 3
+    # OTB-100, VOT2019 and LaSOT of both dim students (2, 3, 2 measures), LaSOT of SiamFC (3), PRW of OIM (2).
+    assert seen == 2 * (2 + 3 + 2) + 3 + 2
 
 
 def test_published_values_have_mark_source_and_a_measure():
@@ -179,8 +181,11 @@ def test_paired_differences(tables):
     failures = chosen[chosen.measure == "robustness"].iloc[0]
     assert failures.difference == pytest.approx(-0.0263333, abs=1e-6)
     assert failures.verdict == "shown"
-    small = frame[(frame.minuend == "oim/small-oim_table") & (frame.question == "gain") & (frame.measure == "map")]
-    assert small.verdict.item() == "open"
+    small = frame[(frame.subtrahend == "oim/small-oim") & (frame.measure == "map") & (frame.benchmark == "cuhk_sysu")]
+    assert small.set_index("minuend").verdict["oim/small-oim_table"] == "open"
+    # .038 .035 .039 more
+    assert small.set_index("minuend").verdict["oim/small-oim_detector"] == "shown"
+    assert small.set_index("minuend").difference["oim/small-oim_detector"] == pytest.approx(0.112 / 3)
 
 
 def test_a_student_near_its_teacher_is_equivalent_within_the_declared_margin(tables):
@@ -197,8 +202,12 @@ def test_a_student_near_its_teacher_is_equivalent_within_the_declared_margin(tab
 
 def test_every_gap_and_gain_is_printed_once_with_its_verdict(run, tables):
     blocks = _blocks((tables / "differences.md").read_text(encoding="utf-8"))
-    asked = [len(part.comparisons) for part in run.job.parts.values()]
-    assert sum(len(block) - 1 for block in blocks) == sum(asked)
+    frame = _csv(tables, "differences")
+    own = frame[(frame.paper == "tracking") | frame.measure.isin(("map", "ap", "map_true"))]
+    groups = own.assign(where=own.benchmark.where(own.paper == "person_search", ""))
+    asked = groups.drop_duplicates(["paper", "where", "minuend", "subtrahend"])
+    assert sum(len(block) - 1 for block in blocks) == len(asked)
+    assert len(asked[asked.paper == "tracking"]) == len(run.job.tracking.comparisons)
     assert blocks[0][0][2:5] == ["OTB-100 AUC", "VOT2019 EAO", "LaSOT AUC"]
     printed = {row[0]: row[2] for row in blocks[0][1:]}
     # .031 .025 .023 as above
@@ -236,18 +245,84 @@ def test_attributes_name_their_measure_and_their_count(tables):
     assert row[row.attribute == "OCC"]["value"].item() == pytest.approx(0.6333333)
 
 
-def test_true_boxes_have_no_detection_scores(tables):
-    for method, cells in _markdown_rows(tables, "person_search", "Method").items():
-        assert (cells["det. AP"] == NONE) == ("true boxes" in method)
+def test_what_is_given_true_boxes_neither_searches_nor_detects(tables):
+    (head, *rows), *_ = _blocks((tables / "person_search.md").read_text(encoding="utf-8"))
+    for cells in (dict(zip(head, row, strict=True)) for row in rows):
+        given = "true boxes" in cells["Method"]
+        assert (cells["detection AP"] == NONE) == given
+        assert (cells["search mAP"] == NONE) == (given or "detection teacher" in cells["Method"])
+        assert (cells["true boxes mAP"] == NONE) == cells["Method"].startswith(("QEEPS", "detection"))
+    by_method = {row[0]: dict(zip(head, row, strict=True)) for row in rows}
+    # .700 .712 .690: mean .70067, s .011015, half 4.3027 * s / sqrt(3) = .027363
+    assert by_method["re-ID network, true boxes"]["true boxes mAP"] == "70.1 ± 2.7"
+    assert by_method["OIM large"]["Images/s"] == "48"  # 21 ms
+    assert by_method["OIM large"]["Parameters"] == "181,000"
+    assert by_method["re-ID network, true boxes"]["Images/s"] == NONE
+
+
+def test_the_authors_table_stands_beside_ours(tables):
+    (head, *rows), prw, mini = _blocks((tables / "person_search.md").read_text(encoding="utf-8"))
+    cells = {row[0]: dict(zip(head, row, strict=True)) for row in rows}
+    published = {
+        method: [cells[method][f"{name} publ."] for name in ("search mAP", "search top-1", "detection AP")]
+        for method in ("OIM large", "OIM large + ID table", "OIM small", "OIM small + ID table", "OIM large + both")
+    }
+    assert published == {
+        "OIM large": ["78.0", "77.9", "75.2"],
+        "OIM large + ID table": ["83.8", "84.2", "81.7"],
+        "OIM small": ["69.1", "68.0", "74.2"],
+        "OIM small + ID table": ["82.4", "83.0", "80.8"],
+        "OIM large + both": [NONE, NONE, NONE],
+    }
+    assert dict(zip(prw[0], prw[3], strict=True))["search mAP publ."] == "21.3 (unverified)"
+    assert "QEEPS large" not in {row[0] for row in prw}
+    assert {row[0]: row for row in mini}["QEEPS large"][mini[0].index("search mAP publ.")] == "39.1"
+    frame = _csv(tables, "published").set_index("name")
+    assert frame.loc["QEEPS, ResNet-50", "variant"].tolist() == ["qeeps/large-qeeps"] * 2
+    assert frame.loc["Mask-G", "variant"].isna().all()
+
+
+def test_ablations_of_person_search(ablation_tables):
+    frame = _csv(ablation_tables, "search_ablations").set_index(["benchmark", "model", "variant"])
+    row = frame.loc["cuhk_sysu", "oim", "small-oim_random"]
+    # minus the table: -.040 -.044 -.050, minus no teacher: -.011 -.037 +.010
+    assert (row["map_effect"], row["map_effect_verdict"]) == (pytest.approx(-0.134 / 3), "worse")
+    assert (row["map_gain"], row["map_gain_verdict"]) == (pytest.approx(-0.038 / 3), "open")
+    longer = frame.loc["cuhk_sysu", "oim", "small-oim_table_long"]
+    # Against the network that was trained as long: .009 .015 .007
+    assert longer["map_gain_from"] == "oim/small-oim_long"
+    assert (longer["map_gain"], longer["map_gain_verdict"]) == (pytest.approx(0.031 / 3), "open")
+    assert longer["changes"] == "steps 40 → 90"
+    assert {f"{model}/{variant}" for _, model, variant in frame.index} >= set(SEARCH_ABLATIONS)
+    blocks = _blocks((ablation_tables / "search_ablations.md").read_text(encoding="utf-8"))
+    assert len(blocks) == 1  # the small OIM network on CUHK-SYSU is all that was varied
+    assert len(blocks[0]) == 1 + 4 + len(SEARCH_ABLATIONS)
+
+
+def test_lookup_tables_by_training_set(tables):
+    frame = _csv(tables, "lookup_tables").set_index(["trained_on", "table"])
+    assert frame.index.tolist() == [(trained_on, name) for trained_on in ("cuhk_sysu", "prw")
+                                    for name in ("reid", "oim_final", "random")]  # fmt: skip
+    rows = _markdown_rows(tables, "lookup_tables", "Rows")
+    assert rows["random rows"]["own row first, % own features"] == NONE
+    assert rows["final table of OIM large"]["own row first, % held-out crops"] == NONE
+    assert rows["means of the re-ID network"]["own row first, % held-out crops"].startswith("7")
 
 
 def test_galleries_and_speed(tables):
     galleries = _csv(tables, "galleries").set_index("variant")
+    assert set(galleries.benchmark) == {"cuhk_sysu"}
     assert galleries.loc["large-oim", "map_6"] == pytest.approx(galleries.loc["large-oim", "map_12"] + 0.04)
-    compute = _csv(tables, "compute").set_index(["model", "variant"])
+    assert galleries.loc["large-oim", "Occlusion:map"] == pytest.approx(0.8 * galleries.loc["large-oim", "map_12"])
+    assert pd.isna(galleries.loc["large-qeeps", "map_12"])
+    assert "large-detector" not in galleries.index
+    frame = _csv(tables, "compute")
+    compute = frame[frame.trained_on != "prw"].set_index(["model", "variant"])
     assert compute.loc[("siamfc", "dim-tsskd"), "speedup"] == pytest.approx(12.4 / 4.1)
     assert compute.loc[("siamrpn", "dim-tsskd"), "size_ratio"] == pytest.approx(460 / 26)
     assert compute.loc[("oim", "small-oim"), "size_ratio"] == pytest.approx(181 / 24)
+    assert frame.trained_on.value_counts().to_dict() == {"cuhk_sysu": 12, "prw": 12}
+    assert len(_markdown_rows(tables, "compute", "Network")) == 10 + 12  # what costs the same is printed once
     text = (tables / "compute.md").read_text(encoding="utf-8")
     assert "Measured on one CPU (Test CPU), 1 thread: batch 1, float32." in text
 

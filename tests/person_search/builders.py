@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,14 @@ def write_protocol(root: Path, size: int, queries, *, name: str | None = None) -
     table = struct([("Query", "O"), ("Gallery", "O")], rows)
     scipy.io.savemat(file, {name or file.stem: table}, do_compression=True)
     return file
+
+
+def write_subset(root: Path, name: str, variable: str, queries) -> Path:
+    """Writes a subset as `write_protocol` writes a protocol, e.g. Occlusion.mat with the variable Occlusion1."""
+    written = write_protocol(root, 999, queries, name=variable)
+    file = root / "annotation/test/subset" / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return written.rename(file)
 
 
 def write_annotations(root: Path, boxes, pool, people) -> None:
@@ -122,4 +131,79 @@ def write_root(root: Path) -> Path:
             x, y, w, h = box
             noise[y : y + h, x : x + w] = owners.get((name, box), (30, 160, 30))
         Image.fromarray(noise).save(folder / name, quality=95)
+    return root
+
+
+def write_real_root(real: Path, root: Path) -> Path:
+    """Eight real images in CUHK-SYSU's layout: their labelled people, 4 queries, each in the other seven."""
+    known = json.loads((real / "cuhk_sysu/images/annotations_from_TestG100.json").read_text())
+    boxes = {name: [tuple(one["bbox_xywh"]) for one in found] for name, found in known["images"].items()}
+    people = {
+        (name, one["idname"]): tuple(one["bbox_xywh"]) for name, found in known["images"].items() for one in found
+    }
+    write_annotations(root, boxes, list(boxes), [])
+    queries = [
+        (
+            query["img"],
+            tuple(query["bbox_xywh"]),
+            [(name, people.get((name, query["idname"]))) for name in boxes if name != query["img"]],
+        )
+        for query in known["queries"]
+    ]
+    write_protocol(root, 7, queries)
+    folder = root / "Image/SSM"
+    folder.mkdir(parents=True)
+    for name in boxes:
+        (folder / name).symlink_to(real / "cuhk_sysu/images" / name)
+    return root
+
+
+def write_prw_lists(root: Path, train, test) -> None:
+    """Writes frame_train.mat and frame_test.mat; names without `.jpg`."""
+    root.mkdir(parents=True, exist_ok=True)
+    scipy.io.savemat(root / "frame_train.mat", {"img_index_train": cell(train)})
+    scipy.io.savemat(root / "frame_test.mat", {"img_index_test": cell(test)})
+
+
+def write_prw_frame(root: Path, name: str, rows, key: str = "box_new") -> Path:
+    """Writes the annotation of a frame; rows: [(id, x, y, w, h), ...]."""
+    file = root / "annotations" / f"{name}.jpg.mat"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    scipy.io.savemat(file, {key: rows if isinstance(rows, np.ndarray) else np.array(rows, float).reshape(-1, 5)})
+    return file
+
+
+# Frame -> rows (id, x, y, w, h). 932 is far from the others; c1s1_000001 has a negative and a fractional box,
+# c6s1_000008 an id twice, c2s1_000006 nobody.
+PRW_TRAIN = {
+    "c1s1_000001": [(2, -3.7, 10.2, 40.5, 90.1), (932, 60.9, 20.6, 30.3, 80.9), (-2, 100, 20, 30, 80)],
+    "c3s1_000002": [(7, 20, 20, 40, 100), (2, 100.5, 20.5, 40.75, 100)],
+    "c6s1_000003": [(932, 20, 20, 40, 90)],
+}
+PRW_TEST = {
+    "c1s1_000004": [(484, 20.5, 20.5, 40.6, 100.6), (-2, 100, 20, 40, 100)],
+    "c1s1_000005": [(484, 30, 20, 40, 100), (485, 120, 20, 40, 100)],
+    "c2s1_000006": [],
+    "c2s1_000007": [(484, 50, 20, 40, 100), (490, 150.2, 20, 40, 100)],
+    "c6s1_000008": [(485, 60, 20, 40, 100), (485, 160, 20, 40, 100)],
+}
+PRW_QUERIES = [
+    "484 20.5000 20.5000 40.6000 100.6000 c1s1_000004",
+    "485 120.0000 20.0000 40.0000 100.0000 c1s1_000005",
+    "490 150.2000 20.0000 40.0000 100.0000 c2s1_000007",
+]
+_KEYS = ("box_new", "anno_file", "anno_previous")
+
+
+def write_prw_root(root: Path, *, images: bool = True) -> Path:
+    """The whole tiny PRW root: 3 training frames, 5 test frames, 3 queries (CRLF) and 1 of PRW-mini (LF)."""
+    write_prw_lists(root, list(PRW_TRAIN), list(PRW_TEST))
+    for k, (name, rows) in enumerate((PRW_TRAIN | PRW_TEST).items()):
+        write_prw_frame(root, name, rows, _KEYS[k % 3])
+        if images:
+            (root / "frames").mkdir(exist_ok=True)
+            pixels = np.random.Generator(np.random.PCG64(k)).integers(0, 256, (SIZE[1], SIZE[0], 3), np.uint8)
+            Image.fromarray(pixels).save(root / "frames" / f"{name}.jpg")
+    (root / "query_info.txt").write_bytes("".join(f"{line}\r\n" for line in PRW_QUERIES).encode())
+    (root / "prwmini_query_info.txt").write_bytes(f"{PRW_QUERIES[1]}\n".encode())
     return root

@@ -43,7 +43,7 @@ def search(protocol, predictions, variant="official", threshold=0.5, queries=Non
             similarity = np.array([np.dot(features[d], probes[q]) for d in detections])
             label = np.zeros(len(detections))
             if entry.box is not None:
-                w, h = entry.box[2] - entry.box[0], entry.box[3] - entry.box[1]
+                w, h = float(entry.box[2] - entry.box[0]), float(entry.box[3] - entry.box[1])
                 needed = min(0.5, (w * h) / ((w + 10) * (h + 10)))
                 for j in np.argsort(-similarity, kind="stable"):
                     if overlap(predictions.gallery_box[detections[j]].astype(float), entry.box.astype(float)) >= needed:
@@ -60,6 +60,47 @@ def search(protocol, predictions, variant="official", threshold=0.5, queries=Non
         order = sorted(range(len(y_true)), key=lambda i: (-y_score[i], y_true[i]))
         tops.append([any(y_true[i] for i in order[:k]) for k in (1, 5, 10)])
     return np.mean(precisions), *np.mean(np.reshape(tops, (-1, 3)), axis=0), np.array(precisions)
+
+
+def prw(frames, queries, predictions, *, cross_camera=False, threshold=0.5):
+    """AP of each PRW query, from rows as stored.
+
+    frames: {name: [(id, x, y, w, h), ...]}; queries: lines `id x y w h frame`; names without `.jpg`.
+    """
+    features, probes = unit(predictions.gallery_feature), unit(predictions.query_feature)
+    precisions, ranks = [], []
+    for q, line in enumerate(queries):
+        identity, own = int(line.split()[0]), line.split()[5]
+        y_true, y_score = [], []
+        count_gt = count_tp = 0
+        for name, rows in frames.items():
+            if name == own or (cross_camera and name[1] == own[1]):
+                continue
+            truth = None
+            for number, x, y, w, h in rows:
+                if number == identity and truth is None:
+                    truth = [max(int(x), 0), max(int(y), 0), max(int(x + w), 0), max(int(y + h), 0)]
+            count_gt += truth is not None
+            found = [
+                (float(np.dot(features[d], probes[q])), d)
+                for d in range(len(features))
+                if str(predictions.gallery_image[d]) == f"{name}.jpg" and predictions.gallery_score[d] >= threshold
+            ]
+            hit = False
+            for similarity, d in sorted(found, key=lambda pair: -pair[0]):
+                label = 0
+                if truth is not None and not hit:
+                    w, h = truth[2] - truth[0], truth[3] - truth[1]
+                    needed = min(0.5, (w * h) / ((w + 10) * (h + 10)))
+                    hit = overlap(predictions.gallery_box[d].astype(float), [float(side) for side in truth]) >= needed
+                    label = int(hit)
+                y_true.append(label)
+                y_score.append(similarity)
+            count_tp += hit
+        precisions.append(average_precision_score(y_true, y_score) * count_tp / count_gt if count_tp else 0.0)
+        order = sorted(range(len(y_true)), key=lambda i: (-y_score[i], y_true[i]))
+        ranks.append(next((rank for rank, i in enumerate(order, start=1) if y_true[i]), 0))
+    return np.array(precisions), np.array(ranks)
 
 
 def detection(images, predictions, threshold=0.5):

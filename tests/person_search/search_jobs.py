@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from distillery.config.person_search import (
-    Identification,
-    LossWeights,
-    Proposals,
-    Regions,
-    ReIDTeacher,
-    ReIDTraining,
-    Resize,
-    ResNetShape,
-    SearchTraining,
-)
+from distillery.config.search_distillation import ReIDTeacher
+from distillery.config.search_jobs import ReIDTraining, SearchTraining, StudentJob
+from distillery.config.search_network import Identification, LossWeights, Proposals, Regions, Resize, ResNetShape
 from distillery.config.training import Compute, Optimisation
+from distillery.person_search.training import train_search
 from person_search.builders import BOXES, PEOPLE, POOL, write_annotations, write_root
 
 SHAPE = ResNetShape(block="basic", depths=(1, 1, 1, 1), width=4, stem_blocks=1, stride=8, norm="batch")
@@ -34,21 +27,35 @@ def dataset(folder: Path) -> Path:
     return manifest
 
 
+IDENTIFICATION = Identification(dimension=DIMENSION, queue=5, batch_norm=True)
+NAME = "large-oim"
+"""Variant of the only student of `search_training`."""
+
+
+def student(**changes) -> StudentJob:
+    return StudentJob(shape=SHAPE, identification=IDENTIFICATION).model_copy(update=changes)
+
+
 def search_training(**changes) -> SearchTraining:
     parameters = SearchTraining(
         seed=0,
         compute=COMPUTE,
+        method="oim",
         resize=Resize(shorter=100, longer=150),
-        shape=SHAPE,
         proposals=Proposals(
             channels=16, anchor_sizes=(32,), anchor_ratios=(2.5,), pre_nms=(40, 40), post_nms=(20, 10), min_size=4.0
         ),
         regions=Regions(size=(6, 4), batch=12, positive_fraction=0.5, score=0.0),
-        identification=Identification(dimension=DIMENSION, queue=5, batch_norm=True),
         weights=LossWeights(identity=0.3),
+        students={NAME: student()},
         optimisation=OPTIMISATION,
     )
     return parameters.model_copy(update=changes)
+
+
+def train_one(parameters: SearchTraining, manifest: Path, table: Path | None, out: Path) -> None:
+    """A job of one student."""
+    train_search(parameters, manifest, {NAME: out}, tables={} if table is None else {NAME: table})
 
 
 def reid_training(**changes) -> ReIDTraining:

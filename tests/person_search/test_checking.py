@@ -113,6 +113,16 @@ def test_each_fault_is_found_and_named(root, damage, words):
     assert not report.ok
 
 
+def test_subsets_are_checked(root):
+    builders.write_subset(root, "Occlusion.mat", "Occlusion1", [builders.QUERIES[3][0]])
+    builders.write_subset(root, "Resolution.mat", "Test_Size", [("s4.jpg", (60, 20, 40, 100), [])])
+    report = check(root)
+    assert report.ok and report.counts["queries_occlusion"] == report.counts["queries_resolution"] == 1
+    assert [note for note in report.notes if "Resolution.mat: 1 queries are no queries of TestG2" in note]
+    builders.write_subset(root, "Occlusion.mat", "Wrong", [builders.QUERIES[3][0]])
+    assert "no variable 'Occlusion1'" in check(root).faults[0]
+
+
 def test_labels_without_a_box_and_unlisted_files_are_notes(root):
     people = [[*builders.PEOPLE[0], ("s2.jpg", (31, 20, 40, 100))], builders.PEOPLE[1]]
     builders.write_annotations(root, builders.BOXES, builders.POOL, people)

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from distillery.config.person_search import Resize, SearchJob
+from distillery import cli
+from distillery.config.search_jobs import SearchJob
+from distillery.config.search_network import Resize
 from distillery.errors import UserError
 from distillery.person_search.benchmarks import cuhk_sysu
 from distillery.person_search.benchmarks.base import SearchImage
@@ -23,11 +25,13 @@ from distillery.person_search.dataset import (
     order,
     training_batch,
 )
-from distillery.person_search.inference import search
-from distillery.person_search.predictions import read_predictions
+from distillery.person_search.inference import BATCH, search
+from distillery.person_search.predictions import Detections, read_any_predictions, read_predictions
+from distillery.person_search.reid_training import train_reid
 from distillery.person_search.scoring import score
-from distillery.person_search.training import train_reid, train_search
-from person_search.search_jobs import COMPUTE, dataset, reid_training, search_training
+from person_search.builders import write_prw_root
+from person_search.search_jobs import COMPUTE, NAME, dataset, reid_training, search_training, train_one
+from person_search.search_jobs import student as one_student
 
 JOB = SearchJob(compute=COMPUTE)
 CPU = torch.device("cpu")
@@ -41,13 +45,13 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def student(manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("student") / "student.safetensors"
-    train_search(search_training(), manifest, None, path)
+    train_one(search_training(), manifest, None, path)
     return path
 
 
 def test_student_detects_describes_and_is_scored(manifest, student, tmp_path):
     root, results = manifest.with_suffix(""), tmp_path / "r.npz"
-    search(student, root, results, JOB)
+    search(student, root, {"cuhk_sysu": results}, JOB)
     found = read_predictions(results)
     assert set(found.gallery_image) <= {"s3.jpg", "s4.jpg", "s5.jpg", "s6.jpg"} and len(found.gallery_image)
     # Boxes are in pixels of the file, although the network sees half of them.
@@ -59,13 +63,13 @@ def test_student_detects_describes_and_is_scored(manifest, student, tmp_path):
     assert set(index["inputs"]) == {"checkpoint"} and index["score_weighting"] is False
     assert 0 <= score(root, results)["numbers"]["map"] <= 1
     again = tmp_path / "again.npz"
-    search(student, root, again, JOB)
+    search(student, root, {"cuhk_sysu": again}, JOB)
     assert again.read_bytes() == results.read_bytes()
 
 
 def test_true_boxes_describe_the_query_as_the_query(manifest, student, tmp_path):
     root, results = manifest.with_suffix(""), tmp_path / "r.npz"
-    search(student, root, results, JOB.model_copy(update={"true_boxes": True}))
+    search(student, root, {"cuhk_sysu": results}, JOB.model_copy(update={"true_boxes": True}))
     found = read_predictions(results)
     assert len(found.gallery_image) == 6 and bool((found.gallery_score == 1).all())
     # Both queries stand in pool images: the same box must have the same feature.
@@ -75,23 +79,135 @@ def test_true_boxes_describe_the_query_as_the_query(manifest, student, tmp_path)
     assert score(root, results)["numbers"]["recall"] == 1
 
 
+def test_true_boxes_beside_the_detections_are_those_of_a_run_of_their_own(manifest, student, tmp_path):
+    root = manifest.with_suffix("")
+    for name, change in (("both", {}), ("given", {"true_boxes": True}), ("alone", {"beside": False})):
+        search(student, root, {"cuhk_sysu": tmp_path / f"{name}.npz"}, JOB.model_copy(update=change))
+    both, given, alone = (read_predictions(tmp_path / f"{name}.npz") for name in ("both", "given", "alone"))
+    assert given.true_image is None and alone.true_image is None
+    people = both.on_true_boxes()
+    assert people is not None
+    for name in ("gallery_image", "gallery_box", "gallery_feature", "query_feature"):
+        np.testing.assert_array_equal(getattr(both, name), getattr(alone, name))
+    assert people.gallery_image.tolist() == given.gallery_image.tolist()
+    np.testing.assert_allclose(people.gallery_box, given.gallery_box, rtol=1e-5)  # scaled there and back
+    np.testing.assert_allclose(people.gallery_feature, given.gallery_feature, atol=1e-6)
+    second = score(root, tmp_path / "both.npz")["on_true_boxes"]
+    assert second["map"] == score(root, tmp_path / "given.npz")["numbers"]["map"]
+
+
 def test_teacher_describes_true_boxes(manifest, tmp_path):
     train_reid(reid_training(), manifest, tmp_path / "teacher.safetensors")
-    search(tmp_path / "teacher.safetensors", manifest.with_suffix(""), tmp_path / "r.npz", JOB)
+    search(tmp_path / "teacher.safetensors", manifest.with_suffix(""), {"cuhk_sysu": tmp_path / "r.npz"}, JOB)
     found = read_predictions(tmp_path / "r.npz")
     assert len(found.gallery_image) == 6 and bool((found.gallery_score == 1).all())
     assert json.loads((tmp_path / "r.json").read_text())["true_boxes"] is True
 
 
 def test_histogram_baseline(manifest, tmp_path):
-    search("histogram", manifest.with_suffix(""), tmp_path / "r.npz", JOB)
+    search("histogram", manifest.with_suffix(""), {"cuhk_sysu": tmp_path / "r.npz"}, JOB)
     assert score(manifest.with_suffix(""), tmp_path / "r.npz")["numbers"]["map"] == 1
     assert json.loads((tmp_path / "r.json").read_text())["images"] == 4
 
 
+def test_first_queries_alone(manifest, student, tmp_path):
+    root, job = manifest.with_suffix(""), JOB.model_copy(update={"queries": 1})
+    search(student, root, {"cuhk_sysu": tmp_path / "all.npz"}, JOB)
+    for model in (student, "histogram"):
+        search(model, root, {"cuhk_sysu": tmp_path / "r.npz"}, job)
+        found = read_predictions(tmp_path / "r.npz")
+        assert len(found.query_feature) == 2 and np.isnan(found.query_feature[1]).all()
+        assert json.loads((tmp_path / "r.json").read_text())["queries"] == 1
+        with pytest.raises(UserError, match="NaN in 1 rows"):
+            score(root, tmp_path / "r.npz")
+        assert score(root, tmp_path / "r.npz", allow_partial=True)["counts"]["queries"] == 1
+        if model == student:
+            every = read_predictions(tmp_path / "all.npz")
+            assert np.array_equal(found.query_feature[0], every.query_feature[0])
+            assert np.array_equal(found.gallery_feature, every.gallery_feature)
+
+
+def test_detector_writes_detections_alone(manifest, tmp_path):
+    detector, root = tmp_path / "detector.safetensors", manifest.with_suffix("")
+    parameters = search_training(method="detector", students={NAME: one_student(identification=None)})
+    train_one(parameters, manifest, None, detector)
+    search(detector, root, {"cuhk_sysu": tmp_path / "r.npz"}, JOB)
+    found = read_any_predictions(tmp_path / "r.npz")
+    assert type(found) is Detections and len(found.gallery_image)
+    numbers = score(root, tmp_path / "r.npz")["numbers"]
+    assert set(numbers) == {"ap", "recall"}
+    index = json.loads((tmp_path / "r.json").read_text())
+    assert index["model"] == "detector" and index["queries"] == 0 and "id features" not in index["timed"]
+    with pytest.raises(UserError, match="is a detector, which says nothing about given boxes"):
+        search(detector, root, {"cuhk_sysu": tmp_path / "t.npz"}, JOB.model_copy(update={"true_boxes": True}))
+    assert not (tmp_path / "t.npz").exists()
+
+
+@pytest.mark.parametrize("model", ["network", "histogram"])
+def test_one_pass_serves_prw_and_prw_mini(student, tmp_path, model, monkeypatch):
+    root = write_prw_root(tmp_path / "prw")
+    read: list[str] = []
+    original = load_resized
+    monkeypatch.setattr(
+        "distillery.person_search.gallery.load_resized",
+        lambda image, resize: (read.append(image.name), original(image, resize))[1],
+    )
+    targets = {name: tmp_path / f"{name}.npz" for name in ("prw", "prw_mini")}
+    search(student if model == "network" else model, root, targets, JOB)
+    whole, mini = (read_predictions(targets[name]) for name in targets)
+    assert len(whole.query_feature) == 3 and len(mini.query_feature) == 1
+    assert np.array_equal(whole.query_feature[1], mini.query_feature[0])
+    assert np.array_equal(whole.gallery_feature, mini.gallery_feature) and len(whole.gallery_image)
+    if model == "network":
+        assert sorted(read) == sorted(set(read)) and len(read) == 5
+    for name in targets:
+        assert json.loads(targets[name].with_suffix(".json").read_text())["benchmark"] == name
+        assert 0 <= score(root, targets[name], benchmark=name)["numbers"]["map"] <= 1
+
+
+def test_images_of_one_size_at_a_time_change_nothing_but_rounding(manifest, student, tmp_path, monkeypatch):
+    root = manifest.with_suffix("")
+    search(student, root, {"cuhk_sysu": tmp_path / "one.npz"}, JOB)
+    monkeypatch.setitem(BATCH, "cpu", 3)
+    search(student, root, {"cuhk_sysu": tmp_path / "three.npz"}, JOB)
+    one, three = (read_predictions(tmp_path / f"{name}.npz") for name in ("one", "three"))
+    assert np.array_equal(one.gallery_image, three.gallery_image)
+    for name in ("gallery_box", "gallery_score", "gallery_feature", "query_feature"):
+        np.testing.assert_allclose(getattr(one, name), getattr(three, name), rtol=1e-3, atol=1e-3)
+    assert "up to 3 images of one size" in json.loads((tmp_path / "three.json").read_text())["timed"]
+
+
+@pytest.mark.parametrize(
+    ("targets", "message"),
+    [
+        ({}, "no benchmark is named"),
+        ({"market": "r.npz"}, "unknown person-search benchmark 'market'"),
+        ({"cuhk_sysu": "r.json"}, r"does not end in \.npz"),
+        ({"prw": "r.npz", "prw_mini": "r.npz"}, "two benchmarks would write one file"),
+        ({"prw": "r.npz", "cuhk_sysu": "s.npz"}, "prw and cuhk_sysu do not share their images"),
+    ],
+)
+def test_targets_that_do_not_go_together(student, manifest, tmp_path, targets, message):
+    named = {name: tmp_path / file for name, file in targets.items()}
+    with pytest.raises(UserError, match=message):
+        search(student, manifest.with_suffix(""), named, JOB)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_command(manifest, student, tmp_path, capsys):
+    root, results = str(manifest.with_suffix("")), tmp_path / "r.npz"
+    arguments = ["search", "--root", root, "--checkpoint", str(student), "--results"]
+    assert cli.main([*arguments, f"cuhk_sysu={results}"]) == 0
+    assert cli.main(["score", "--benchmark", "cuhk_sysu", "--root", root, "--results", str(results)]) == 0
+    assert len(read_predictions(results).query_feature) == 2
+    capsys.readouterr()
+    assert cli.main([*arguments, str(results)]) == 1
+    assert "is not NAME=VALUE" in capsys.readouterr().err
+
+
 def test_missing_checkpoint_writes_nothing(manifest, tmp_path):
     with pytest.raises(UserError, match="does not exist; train it first"):
-        search(tmp_path / "none.safetensors", manifest.with_suffix(""), tmp_path / "r.npz", JOB)
+        search(tmp_path / "none.safetensors", manifest.with_suffix(""), {"cuhk_sysu": tmp_path / "r.npz"}, JOB)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -100,7 +216,7 @@ def test_truncated_image_is_named(student, tmp_path):
     image = root / "Image/SSM/s4.jpg"
     image.write_bytes(image.read_bytes()[:-400])
     with pytest.raises(UserError, match=r"s4\.jpg: is truncated"):
-        search(student, root, tmp_path / "r.npz", JOB)
+        search(student, root, {"cuhk_sysu": tmp_path / "r.npz"}, JOB)
     assert not (tmp_path / "r.npz").exists()
 
 

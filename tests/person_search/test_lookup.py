@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from distillery.errors import UserError
-from distillery.person_search.lookup import load_table, mean_rows, quality, random_rows, save_table
+from distillery.person_search.lookup import load_table, mean_rows, random_rows, save_table
 
 
 def test_mean_worked_by_hand():
@@ -26,21 +26,36 @@ def test_identity_without_a_feature():
         mean_rows(torch.eye(3)[:2], torch.tensor([0, 2]), 3)
 
 
+@pytest.mark.parametrize("identity", [-1, 3, 7])
+def test_id_outside_the_table(identity: int):
+    with pytest.raises(UserError, match=f"identity {identity} of a feature lies outside the table of 3 rows"):
+        mean_rows(torch.eye(4), torch.tensor([0, 1, 2, identity]), 3)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_broken_features(value: float):
+    features = torch.eye(4)
+    features[1, 2] = features[3, 0] = value
+    with pytest.raises(UserError, match=r"features of identity 1 hold NaN or infinity \(2 such identities\)"):
+        mean_rows(features, torch.tensor([0, 1, 0, 2]), 3)
+
+
+@pytest.mark.parametrize("features", [[[1.0, 0.0], [-1.0, 0.0]], [[0.0, 0.0], [0.0, 0.0]]])
+def test_features_that_cancel_out(features: list[list[float]]):
+    with pytest.raises(UserError, match="features of identity 0 cancel out"):
+        mean_rows(torch.tensor(features), torch.tensor([0, 0]), 1)
+
+
+def test_half_precision_features_give_single_precision_rows():
+    rows = mean_rows(torch.eye(2, dtype=torch.float16), torch.tensor([1, 0]), 2)
+    assert rows.dtype == torch.float32 and torch.equal(rows, torch.eye(2)[[1, 0]])
+
+
 def test_random_rows_are_unit_and_seeded():
     rows = random_rows(50, 16, 3)
     torch.testing.assert_close(rows.norm(dim=1), torch.ones(50))
     assert torch.equal(rows, random_rows(50, 16, 3))
     assert not torch.equal(rows, random_rows(50, 16, 4))
-
-
-def test_quality_worked_by_hand():
-    rows = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]])
-    features, ids = torch.tensor([[1.0, 0.0], [0.8, 0.6]]), torch.tensor([0, 1])
-    numbers = quality(rows, features, ids)
-    assert numbers["intra_class"] == pytest.approx((1.0 + 0.6) / 2)
-    assert numbers["inter_class"] == pytest.approx((0.0 + 0.6 + 0.8) / 3)
-    assert numbers["nearest"] == pytest.approx((0.6 + 0.8 + 0.8) / 3)
-    assert numbers["top1"] == pytest.approx(0.5)
 
 
 def test_round_trip(tmp_path: Path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional as F
 
-from distillery.config.person_search import Identification, Proposals, Regions, ResNetShape
+from distillery.config.search_network import Identification, Proposals, Regions, ResNetShape
 from distillery.person_search.network import LOSSES, Batch, OIMNetwork
 from distillery.person_search.regions import (
     BOX_CODER,
@@ -51,7 +51,8 @@ def test_full_size_has_the_parameters_of_the_official_network():
 def test_five_losses_each_with_a_gradient():
     # An online table starts from zeros, which give the id feature no gradient yet.
     network = _network(rows=torch.eye(8)[:5]).train()
-    terms, identified = network(_batch())
+    outputs = network(_batch())
+    terms, identified = network.losses(outputs), outputs.identified
     assert tuple(terms) == LOSSES
     torch.stack(list(terms.values())).sum().backward()
     reached = {
@@ -71,7 +72,7 @@ def test_five_losses_each_with_a_gradient():
 
 def test_forward_changes_neither_table_nor_queue():
     network = _network().train()
-    _, identified = network(_batch())
+    identified = network(_batch()).identified
     assert not network.identification.table.any() and not network.identification.queue.any()
     network.identification.update(*identified)
     assert network.identification.table[0].any() and network.identification.queue.any()
@@ -80,7 +81,7 @@ def test_forward_changes_neither_table_nor_queue():
 
 def test_batch_without_a_labelled_person():
     network = _network().train()
-    terms, _ = network(_batch(ids=(-1, -1)))
+    terms = network.losses(network(_batch(ids=(-1, -1))))
     assert float(terms["identity"].detach()) == 0
     torch.stack(list(terms.values())).sum().backward()
     assert all(p.grad is None or p.grad.isfinite().all() for p in network.parameters())
@@ -89,10 +90,39 @@ def test_batch_without_a_labelled_person():
 def test_batch_without_any_person():
     network = _network().train()
     nobody = Batch(torch.randn(1, 3, 96, 128), [(96, 128)], [torch.zeros(0, 4)], [torch.zeros(0, dtype=torch.int64)])
-    terms, identified = network(nobody)
+    outputs = network(nobody)
+    terms, identified = network.losses(outputs), outputs.identified
     torch.stack(list(terms.values())).sum().backward()
     network.identification.update(*identified)
     assert len(identified.ids) == 0 and all(term.isfinite() for term in terms.values())
+
+
+def test_outputs_name_what_the_losses_are_made_of():
+    network = _network().train()
+    outputs = network(_batch())
+    anchors = 2 * 12 * 16 * len(PROPOSALS.anchor_sizes)
+    assert outputs.features.shape == (2, network.stem.channels, 12, 16)
+    assert outputs.anchors.logits.shape == (anchors,) and outputs.anchors.deltas.shape == (anchors, 4)
+    regions = [len(boxes) for boxes in outputs.boxes]
+    assert len(regions) == 2 and max(regions) <= REGIONS.batch
+    assert outputs.regions.scores.shape == (sum(regions), 2) and outputs.regions.deltas.shape == (sum(regions), 8)
+    assert torch.equal(outputs.sample.boxes, torch.cat(outputs.boxes))
+    assert outputs.identified is not None
+    assert len(outputs.identified.ids) == int(outputs.sample.foreground.sum()) > 0
+
+
+def test_detector_neither_identifies_nor_keeps_a_table():
+    torch.manual_seed(0)
+    network = OIMNetwork(SHAPE, PROPOSALS, REGIONS, None).train()
+    assert not any("identi" in name or "norm" in name.split(".") for name in network.state_dict())
+    outputs = network(_batch())
+    terms = network.losses(outputs)
+    assert outputs.identified is None and tuple(terms) == LOSSES[:-1]
+    torch.stack(list(terms.values())).sum().backward()
+    assert all(parameter.grad is not None for parameter in network.parameters())
+    with torch.no_grad():
+        found = network.eval().detect(network.stem(torch.randn(1, 3, 96, 128)), (96, 128))
+    assert len(found.boxes) > 0 and found.features.shape == (len(found.boxes), 0)
 
 
 def test_detections_lie_in_the_image_and_query_needs_no_detector():

@@ -6,12 +6,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torchvision.models import resnet18, resnet50
 
-from distillery.config.person_search import ResNetShape
+from distillery.config.search_network import ResNetShape
+from distillery.engine import checkpoint
 from distillery.errors import UserError
+from distillery.person_search.network import OIMNetwork, build_network
 from distillery.person_search.resnet import Head, Stem, load_pretrained
+from person_search.search_jobs import search_training, student
 
 R50 = ResNetShape(norm="batch")
 R18 = ResNetShape(block="basic", depths=(2, 2, 2, 2), stem_blocks=2, norm="batch")
@@ -67,6 +70,52 @@ def test_weights_of_another_architecture_are_refused(tmp_path: Path):
     save_file(resnet18().state_dict(), tmp_path / "resnet18.safetensors")
     with pytest.raises(UserError, match=r"resnet18\.safetensors: holds weights of another architecture"):
         load_pretrained(Stem(R50), Head(R50), tmp_path / "resnet18.safetensors")
+
+
+def _checkpoint(shape: ResNetShape, path: Path) -> OIMNetwork:
+    """A network of this paper whose every number is its own, and its checkpoint."""
+    network = build_network(search_training(), student(shape=shape), 3)
+    generator = torch.Generator().manual_seed(0)
+    for value in network.state_dict().values():
+        if value.is_floating_point():
+            value.copy_(torch.rand(value.shape, generator=generator) + 0.5)
+    checkpoint.save(path, network, {"kind": "oim"})
+    return network
+
+
+def test_a_network_of_this_paper_gives_its_backbone_and_nothing_else(tmp_path: Path):
+    file = tmp_path / "large.safetensors"
+    source = _checkpoint(TINY, file)
+    names = set(load_file(file))
+    assert {"stem.conv1.weight", "stem.bn1.running_mean", "head.layer4.0.conv1.weight"} <= names
+    assert any(not name.startswith(("stem.", "head.")) for name in names), "it holds more than the backbone"
+    stem, head = Stem(TINY), Head(TINY)
+    load_pretrained(stem, head, file)
+    for half, given in ((stem, source.stem), (head, source.head)):
+        assert half.state_dict().keys() == given.state_dict().keys()
+        assert all(torch.equal(value, given.state_dict()[name]) for name, value in half.state_dict().items())
+
+
+def test_its_backbone_is_a_start_for_a_frozen_stem_too(tmp_path: Path):
+    source = _checkpoint(TINY, tmp_path / "large.safetensors")
+    frozen = TINY.model_copy(update={"norm": "frozen"})
+    stem, head = Stem(frozen), Head(frozen)
+    load_pretrained(stem, head, tmp_path / "large.safetensors")
+    assert torch.equal(stem.bn1.running_mean, source.stem.bn1.running_mean)
+
+
+@pytest.mark.parametrize(
+    ("shape", "words"),
+    [
+        (TINY.model_copy(update={"width": 8}), r"it holds '\w+1\.\w+' of shape \(4.*\), the network needs \(8"),
+        (TINY.model_copy(update={"depths": (1, 1, 3, 1)}), r"it has no tensor 'layer3\.2\.conv1\.weight'"),
+        (TINY.model_copy(update={"depths": (1, 1, 1, 1)}), r"it holds the unknown tensor 'layer3\.1\."),
+    ],
+)
+def test_a_network_of_this_paper_of_another_shape_is_refused(tmp_path: Path, shape: ResNetShape, words: str):
+    _checkpoint(TINY, tmp_path / "large.safetensors")
+    with pytest.raises(UserError, match=rf"large\.safetensors: holds weights of another architecture: {words}"):
+        load_pretrained(Stem(shape), Head(shape), tmp_path / "large.safetensors")
 
 
 def test_stride_eight_leaves_out_one_halving():

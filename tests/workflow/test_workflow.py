@@ -7,18 +7,21 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from distillery.config.paper import figures, tables
 from distillery.config.profile import load
+from distillery.person_search.methods import METHODS
 from distillery.profiling import MEASURES
 from distillery.sources import NOT_PART_OF_A_RESULT, ROOT, closure
 from distillery.tracking import families, scoring
 from distillery.tracking.benchmarks import registry
 from project import Project
 
+Planned = tuple[dict[str, Any], dict[str, int], dict[str, int]]
 RULES = sorted((Path(__file__).resolve().parents[2] / "workflow" / "rules").glob("*.smk"))
 
 
@@ -69,20 +72,30 @@ def test_no_absolute_path_is_written_into_the_workflow(file: Path) -> None:
 def test_the_jobs_that_take_turns_on_a_gpu_are_those_that_compute_with_torch() -> None:
     """The pattern of the Snakefile, read against the modules that each rule's shell command calls."""
     common = next(file for file in RULES if file.name == "common.smk").read_text(encoding="utf-8")
-    pattern = re.compile(re.search(r'GPU_RULES = re\.compile\(r"(.*)"\)', common)[1])
-    commands = (
-        "train-trackers|train-search|train-reid|record-teacher|select-students|lookup|profile-networks|response-maps"
-    )
-    on_a_gpu = re.compile(rf"distillery (?:{commands}|(?:track|search) [^|]*--checkpoint)")
+    pattern = re.compile(re.search(r'GPU_RULES = re\.compile\(\s*r"(.*)"\s*\)', common)[1])
+    commands = "train-|record-teacher|select-students|lookup|profile-networks|response-maps|feature-space|search"
+    on_a_gpu = re.compile(rf"distillery (?:{commands}|track [^|]*--checkpoint)")
     for name, lines in rules().items():
         title = re.search(r'f"(\w+)', name)  # a rule made in a loop
         text = re.sub(r'"\s+"', "", "\n".join(lines))
         assert bool(pattern.match(title[1] if title else name)) == bool(on_a_gpu.search(text)), name
+    # One loop makes the rules of `search`, those of the trivial methods too, which need no GPU.
+    for name in ("search_cuhk_sysu_oim", "search_prw_qeeps", "search_prw_reid"):
+        assert pattern.match(name)
+    assert not pattern.match("search_cuhk_sysu_baseline")
 
 
-@pytest.mark.parametrize("profile", ["smoke", "mini", "paper"])
-def test_every_profile_builds_the_same_rules(project: Project, profile: str) -> None:
-    config = yaml.safe_load((project.root / f"config/{profile}.yaml").read_text())
+@pytest.fixture(scope="module", params=["smoke", "mini", "paper"])
+def planned(project: Project, request: pytest.FixtureRequest) -> Planned:
+    """A profile as it is written, and what dry runs of the headline and of everything would do."""
+    profile = f"config/{request.param}.yaml"
+    config = yaml.safe_load((project.root / profile).read_text())
+    headline = project.jobs("--configfile", profile)
+    return config, headline, project.jobs("all", "ablations", "--configfile", profile)
+
+
+def test_every_profile_builds_the_same_rules(planned: Planned) -> None:
+    config, headline, both = planned
     seeds, tracking = len(config["seeds"]), config["tracking"]
     runs = [
         (family, name, run)
@@ -94,8 +107,6 @@ def test_every_profile_builds_the_same_rules(project: Project, profile: str) -> 
     expected = {"headline": [], "ablations": []}
     for row in runs:
         expected[row[2].get("target", "headline")].append(row)
-    headline = project.jobs("--configfile", f"config/{profile}.yaml")
-    both = project.jobs("all", "ablations", "--configfile", f"config/{profile}.yaml")
     for jobs, rows in ((headline, expected["headline"]), (both, runs)):
         for family, name, _ in rows:
             assert jobs[f"train_{family}_{name}"] == seeds
@@ -105,14 +116,56 @@ def test_every_profile_builds_the_same_rules(project: Project, profile: str) -> 
     assert headline["dataset"] == len(config["data"])
     assert headline["score_tracking_headline"] == len(tracking["benchmarks"])
     assert both["score_tracking_ablations"] == len(tracking["benchmarks"])
-    assert headline["train_reid"] == headline["lookup_table"] == seeds
-    assert headline["train_search"] == seeds * len(config["person_search"]["networks"]) * len(
-        config["person_search"]["runs"]
-    )
-    assert headline["score_search"] == headline["search"] + 1 == headline["train_search"] + seeds + 1
     for stage in ("publish", "report", "tables", "figures", "profile_networks"):
         assert headline[f"{stage}_headline"] == both[f"{stage}_ablations"] == 1
         assert f"{stage}_ablations" not in headline
+
+
+def test_every_profile_builds_the_rules_of_person_search(planned: Planned) -> None:
+    config, *planned_jobs = planned
+    search, seeds = config["person_search"], len(config["seeds"])
+    sets, tests = search["benchmarks"], {"cuhk_sysu": ["cuhk_sysu"], "prw": ["prw", "prw_mini"]}
+    assert set(sets) == set(tests)
+
+    def jobs_of(networks: int) -> int:
+        """One for all networks of a run and all their seeds, or one for each."""
+        return 1 if search.get("together", True) else seeds * networks
+
+    for jobs, targets in zip(planned_jobs, (["headline"], ["headline", "ablations"]), strict=True):
+        runs = {name: run for name, run in search["runs"].items() if run.get("target", "headline") in targets}
+        places = {name: run.get("benchmarks", sets) for name, run in runs.items()}
+        trained = {
+            f"train_search_{name}": seeds * len(places[name]) * len(run["networks"]) for name, run in runs.items()
+        }
+        assert {name: count for name, count in jobs.items() if name.startswith("train_search_")} == trained
+        tables = {
+            (place, student["table"])
+            for name, run in runs.items()
+            for place in places[name]
+            for student in run["students"].values()
+            if "table" in student
+        }
+        assert jobs["lookup_table"] == seeds * len(tables)
+        assert jobs["train_reid"] == seeds * len(sets)
+        searched = {
+            f"search_{place}_{name}": jobs_of(len(run["networks"]) * len(run["students"]))
+            for name, run in runs.items()
+            for place in places[name]
+        }
+        for place in sets:
+            searched |= {f"search_{place}_reid": jobs_of(1), f"search_{place}_baseline": 1}
+        assert {name: count for name, count in jobs.items() if name.startswith("search_")} == searched
+        scored = {
+            f"score_{test}_{run.get('target', 'headline')}": 1
+            for name, run in runs.items()
+            for place in places[name]
+            for test in tests[place]
+        }
+        assert {name: n for name, n in jobs.items() if name.startswith("score_") and "tracking" not in name} == scored
+        assert jobs["feature_space"] == 1
+        made = search.get("pretraining", {"networks": []})["networks"]
+        assert {name for name in jobs if name.startswith("pretrain_")} == {f"pretrain_{name}" for name in made}
+        assert jobs.get("pretraining_data", 0) == (1 if made else 0)
 
 
 def test_the_default_profile_is_mini(project: Project) -> None:
@@ -128,7 +181,7 @@ def test_calls_that_run_nothing_need_no_number_of_cores(project: Project) -> Non
 
 def test_a_few_values_can_be_laid_over_the_default(project: Project, tmp_path: Path) -> None:
     (tmp_path / "one.yaml").write_text("seeds: [0]\n")
-    assert project.jobs("--configfile", str(tmp_path / "one.yaml"))["train_reid"] == 1
+    assert project.jobs("--configfile", str(tmp_path / "one.yaml"))["train_reid"] == 2  # one a training set
 
 
 def test_an_unknown_key_is_one_sentence_that_names_the_nearest(project: Project, tmp_path: Path) -> None:
@@ -146,27 +199,28 @@ def test_a_random_table_needs_no_teacher(project: Project, tmp_path: Path) -> No
     config["person_search"]["tables"]["reid"] = {"construction": "random"}
     other = tmp_path / "random.yaml"
     other.write_text(yaml.safe_dump(config))
-    target = "checkpoints/smoke/person_search/lookup/reid/seed0.safetensors"
+    target = "checkpoints/smoke/person_search/prw/lookup/reid/seed0.safetensors"
     assert project.jobs(target, "--configfile", str(other)) == {"dataset": 1, "lookup_table": 1}
 
 
-def handlers() -> dict[str, str]:
-    """Command -> name of the function in commands.py that runs it."""
+def handlers() -> dict[str, tuple[str, str]]:
+    """Command -> module and name of the function that runs it."""
     tree = ast.parse((ROOT / "cli.py").read_text(encoding="utf-8"))
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     return {
-        call.args[0].value: call.args[1].attr
+        call.args[0].value: (call.args[1].value.id, call.args[1].attr)
         for call in calls
         if isinstance(call.func, ast.Name)
         and call.func.id == "command"
         and isinstance(call.args[0], ast.Constant)
         and isinstance(call.args[1], ast.Attribute)
+        and isinstance(call.args[1].value, ast.Name)
     }
 
 
-def imported_by(function: str) -> set[str]:
-    """Modules of the package that a function of commands.py imports."""
-    tree = ast.parse((ROOT / "commands.py").read_text(encoding="utf-8"))
+def imported_by(module: str, function: str) -> set[str]:
+    """Modules of the package that the function of a command imports."""
+    tree = ast.parse((ROOT / f"{module}.py").read_text(encoding="utf-8"))
     (body,) = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == function]
     found = set()
     for node in ast.walk(body):
@@ -185,6 +239,7 @@ BY_NAME = {
     "scoring_sources": ["distillery.tracking.scoring", "distillery.tracking.indices", *scoring.modules("otb100")],
     "training_modules": families.training_modules("siamfc"),
     "family_sources": families.training_modules("siamfc"),
+    "lookup_sources": ["distillery.person_search.tables"],
     "selection_sources": ["distillery.tracking.selecting", *families.training_modules("siamfc")],
 }
 """What the functions of common.smk declare; that an edit of it reruns its users is shown in test_reruns.py."""
@@ -202,8 +257,8 @@ def test_a_rule_declares_the_sources_of_its_command(name: str) -> None:
     assert declared
     named = [module for words, modules in BY_NAME.items() if words in declared[1] for module in modules]
     files = set(closure(*re.findall(r'"(distillery[\w.]+)"', declared[1]), *named))
-    imports = imported_by(handlers()[command[1]]) - NOT_PART_OF_A_RESULT
-    if command[1] == "score":  # one command for both papers; a rule declares its own
+    imports = imported_by(*handlers()[command[1]]) - NOT_PART_OF_A_RESULT
+    if command[1] == "score-all":  # one command for both papers; a rule declares its own
         paper = "tracking" if "tracking" in name else "person_search"
         imports = {module for module in imports if paper in module or module.count(".") == 1}
     for module in imports:
@@ -214,7 +269,7 @@ def test_the_measurement_measures_every_family() -> None:
     """`profiling` names its modules in a table, which the import graph does not show."""
     costs = {row.cost for row in families.FAMILIES.values()} | {"distillery.person_search.cost"}
     assert set(MEASURES.values()) == costs
-    assert set(MEASURES) == {*families.FAMILIES, "oim", "reid"}
+    assert set(MEASURES) == {*families.FAMILIES, *METHODS, "reid"}
 
 
 def test_datasets_declare_their_writers() -> None:

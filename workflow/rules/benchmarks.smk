@@ -76,62 +76,54 @@ for target in TARGETS:
             " --pairs {params.pairs} 2>&1 | tee {log}"
 
 
-rule search:
-    input:
-        code=sources("distillery.person_search.inference"),
-        data="<data>/cuhk_sysu.json",
-        weights="<checkpoints>/person_search/{searcher}/{variant}/seed{seed}.safetensors",
-    output:
-        multiext("<results>/predictions/cuhk_sysu/{searcher}/{variant}/seed{seed}", results=".npz", sidecar=".json"),
-    log:
-        "<logs>/search/{searcher}/{variant}/seed{seed}.log",
-    benchmark:
-        "<benchmarks>/search/{searcher}/{variant}/seed{seed}.jsonl"
-    threads: THREADS
-    params:
-        job=search_job,
-        root=subpath(input.data, strip_suffix=".json"),
-    message:
-        "Searching in cuhk_sysu, {wildcards.searcher} {wildcards.variant}, seed {wildcards.seed}"
-    shell:
-        "python -m distillery search --root {params.root} --checkpoint {input.weights}"
-        " --results {output.results} --params {params.job:q} 2>&1 | tee {log}"
+for name, trained_on, method, variants in search_groups():
+
+    rule:
+        name:
+            f"search_{trained_on}_{name}"
+        input:
+            code=sources("distillery.person_search.inference", *methods.building_modules(method)),
+            data=f"<data>/{trained_on}.json",
+            weights=searching_checkpoints(trained_on, method, variants),
+        output:
+            results=searching_results(trained_on, method, variants, "npz"),
+            sidecars=searching_results(trained_on, method, variants, "json"),
+        log:
+            f"<logs>/search/{trained_on}/{searching_log(name, method)}.log",
+        benchmark:
+            f"<benchmarks>/search/{trained_on}/{searching_log(name, method)}.jsonl"
+        wildcard_constraints:
+            variant="|".join(variants),
+        threads: THREADS
+        params:
+            job=search_job(method),
+            files=searching_files,
+        message:
+            f"Searching in {trained_on}, {name}"
+        shell:
+            "python -m distillery search {params.files} --params {params.job:q} 2>&1 | tee {log}"
 
 
-rule search_baseline:
-    input:
-        code=sources("distillery.person_search.inference"),
-        data="<data>/cuhk_sysu.json",
-    output:
-        multiext("<results>/predictions/cuhk_sysu/baseline/{variant}/seed0", results=".npz", sidecar=".json"),
-    log:
-        "<logs>/search/baseline/{variant}/seed0.log",
-    benchmark:
-        "<benchmarks>/search/baseline/{variant}/seed0.jsonl"
-    threads: THREADS
-    params:
-        root=subpath(input.data, strip_suffix=".json"),
-    message:
-        "Searching in cuhk_sysu, baseline {wildcards.variant}"
-    shell:
-        "python -m distillery search --root {params.root} --baseline {wildcards.variant}"
-        " --results {output.results} 2>&1 | tee {log}"
+for target, test in searched_tests():
 
-
-rule score_search:
-    input:
-        code=sources("distillery.person_search.scoring"),
-        data="<data>/cuhk_sysu.json",
-        results="<results>/predictions/cuhk_sysu/{searcher}/{variant}/seed{seed}.npz",
-    output:
-        metrics="<results>/metrics/cuhk_sysu/{searcher}/{variant}/seed{seed}.json",
-    log:
-        "<logs>/score/cuhk_sysu/{searcher}/{variant}/seed{seed}.log",
-    params:
-        root=subpath(input.data, strip_suffix=".json"),
-    message:
-        "Scoring on cuhk_sysu, {wildcards.searcher} {wildcards.variant}, seed {wildcards.seed}"
-    shell:
-        "python -m distillery score --benchmark cuhk_sysu --root {params.root} --results {input.results}"
-        " --label model={wildcards.searcher} variant={wildcards.variant} seed={wildcards.seed}"
-        " --out {output.metrics} 2>&1 | tee {log}"
+    rule:
+        name:
+            f"score_{test}_{target}"
+        input:
+            code=sources("distillery.person_search.scoring"),
+            data=f"<data>/{dataset_of(test)}.json",
+            results=searched(target, test, "predictions", "npz"),
+        output:
+            metrics=searched(target, test, "metrics", "json"),
+        log:
+            f"<logs>/score/{test}/{target}.log",
+        params:
+            test=test,
+            root=subpath(input.data, strip_suffix=".json"),
+            partial="--allow-partial" if SEARCH.query.queries else "",
+            pairs=search_scoring_pairs,
+        message:
+            f"Scoring on {test}, {target}"
+        shell:
+            "python -m distillery score-all --benchmark {params.test} --root {params.root} {params.partial}"
+            " --pairs {params.pairs} 2>&1 | tee {log}"

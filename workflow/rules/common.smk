@@ -15,8 +15,10 @@ from distillery import datasets
 from distillery.config import jobs, paper
 from distillery.config.base import parse as checked
 from distillery.config.paper import variant_name
+from distillery.config.person_search import tests as search_tests
 from distillery.config.profile import Profile
 from distillery.errors import UserError
+from distillery.person_search import methods
 from distillery.sources import closure, environment
 from distillery.tracking import families, scoring
 from distillery.tracking.benchmarks import registry
@@ -39,7 +41,9 @@ DATASETS = PROFILE.data.names
 CHECKPOINT = {"weights": ".safetensors", "sidecar": ".json", "curve": ".jsonl"}
 THREADS = PROFILE.compute.threads
 # Rules whose jobs compute with torch: where GPUs are counted (profiles/gpu) they take turns on one.
-GPU_RULES = re.compile(r"train_|record_|select_|lookup_|profile_|response_maps_|track_(?!baseline)|search$")
+GPU_RULES = re.compile(
+    r"train_|pretrain_|record_|select_|lookup_|profile_|response_maps_|feature_space|track_(?!baseline)|search_(?!.*_baseline)"
+)
 # All cores of this run; `workflow.cores` would refuse calls that run nothing, such as --unlock or --report.
 CORES = workflow.resource_settings.cores or 1
 
@@ -58,11 +62,12 @@ wildcard_constraints:
     benchmark="|".join(DATASETS),
     seed="|".join(map(str, PROFILE.seeds)),
     network="|".join(map(re.escape, SEARCH.networks)),
-    run="|".join(map(re.escape, SEARCH.runs)),
     table="|".join(map(re.escape, SEARCH.tables)),
     family="|".join(TRACKING.families),
     strategy="policy|random|uniform",
-    searcher="oim|reid|baseline",
+    method="oim|qeeps|detector",
+    trained_on="|".join(SEARCH.benchmarks),
+    searcher="oim|qeeps|detector|reid|baseline",
     variant="[A-Za-z0-9_-]+",
     teacher_run="[A-Za-z0-9_]+",
 
@@ -94,26 +99,6 @@ def dataset_job(wildcards):
 
 def dataset_sources(wildcards):
     return sources(*datasets.modules(wildcards.benchmark))
-
-
-def reid_job(wildcards):
-    return parameters(jobs.reid_training, int(wildcards.seed))
-
-
-def lookup_job(wildcards):
-    return parameters(jobs.lookup, wildcards.table, int(wildcards.seed))
-
-
-def search_pretrained(wildcards):
-    return present(SEARCH.networks[wildcards.network].pretrained)
-
-
-def search_training_job(wildcards):
-    return parameters(jobs.search_training, wildcards.network, wildcards.run, int(wildcards.seed))
-
-
-def search_job(wildcards):
-    return parameters(jobs.search, true_boxes=wildcards.searcher == "reid")
 
 
 def tracker_runs():
@@ -290,18 +275,6 @@ def scoring_pairs(wildcards, input, output):
     return [f"{index.removesuffix('.json')}={metrics}" for index, metrics in zip(input.indices, output.metrics)]
 
 
-def lookup_teacher(wildcards):
-    """The re-identification teacher, for tables that are made of its features."""
-    made = SEARCH.tables[wildcards.table].construction != "random"
-    return "<checkpoints>/person_search/reid/teacher/seed{seed}.safetensors" if made else []
-
-
-def run_table(wildcards):
-    """The look-up table of a run that has one, else nothing (plain OIM)."""
-    table = SEARCH.runs[wildcards.run].table
-    return f"<checkpoints>/person_search/lookup/{table}/seed{{seed}}.safetensors" if table else []
-
-
 def options_of(*names):
     """Input to `params:`: the options for these inputs."""
     return lambda wildcards, input: given(input, *names)
@@ -323,26 +296,6 @@ def scored_trackers(target):
     return tracker_models(target) + (baselines(TRACKING.baselines) if target == "headline" else [])
 
 
-def search_models():
-    """Every trained person-search network as model/variant/seed; the re-identification teacher describes true boxes."""
-    names = [variant_name(network, run) for network in SEARCH.networks for run in SEARCH.runs]
-    return expand("oim/{variant}/seed{seed}", variant=names, seed=PROFILE.seeds) + expand(
-        "reid/teacher/seed{seed}", seed=PROFILE.seeds
-    )
-
-
-def drawings(target):
-    """Every figure of a target in both formats."""
-    return captioned(f"{HOME[target]}/figures/{{name}}.svg", FIGURES[target], category="Figures") + expand(
-        f"{HOME[target]}/figures/{{name}}.png", name=FIGURES[target]
-    )
-
-
-def named_networks(wildcards, input):
-    """MODEL/VARIANT=CHECKPOINT for each checkpoint."""
-    return [f"{Path(file).parent.parent.name}/{Path(file).parent.name}={file}" for file in input.weights]
-
-
 def baselines(names):
     return expand("baseline/{name}/seed0", name=names)
 
@@ -356,71 +309,7 @@ def checkpoints(target, suffix, seeds=PROFILE.seeds):
     """Every checkpoint that a target shows, or the files of another suffix beside them."""
     chosen = tuple(f"seed{seed}" for seed in seeds)
     trackers = [model for part in upto(target) for model in tracker_models(part) if model.endswith(chosen)]
-    searchers = [model for model in search_models() if model.endswith(chosen)] if target == "headline" else []
+    searchers = [model for part in upto(target) for model in search_models(part) if model.endswith(chosen)]
     return expand(f"<checkpoints>/tracking/{{model}}.{suffix}", model=trackers) + expand(
         f"<checkpoints>/person_search/{{model}}.{suffix}", model=searchers
     )
-
-
-def of_every_model(target, kind):
-    """The `metrics` or `predictions` of every network and every trivial method on its benchmarks."""
-    trackers = [model for part in upto(target) for model in scored_trackers(part)]
-    searchers = search_models() + baselines(SEARCH.baselines) if target == "headline" else []
-    return expand(
-        f"<results>/{kind}/{{benchmark}}/{{model}}.json", benchmark=TRACKING.benchmarks, model=trackers
-    ) + expand(f"<results>/{kind}/cuhk_sysu/{{model}}.json", model=searchers)
-
-
-def search_results(target):
-    """Results of the searches that a target shows: those that its runs ask for."""
-    asked = [
-        result
-        for family, run in tracker_runs()
-        if TRACKING.families[family].runs[run].target in upto(target)
-        for result in searched_networks(family, run).values()
-    ]
-    return sorted(set(asked))
-
-
-def shown_trackers(target):
-    """Checkpoints whose response maps are shown: teacher and dim students of SiamFC, first seed."""
-    shown = []
-    for run in (run for family, run in tracker_runs() if family == "siamfc"):
-        spec = TRACKING.siamfc.runs[run]
-        names = [variant_name(name, run) for name in spec.networks if name in ("teacher", "dim")]
-        if spec.target in upto(target):
-            shown += [f"<checkpoints>/tracking/siamfc/{name}/seed{PROFILE.seeds[0]}.safetensors" for name in names]
-    return shown
-
-
-def cost_modules():
-    """Modules that measure, with those of the networks they measure."""
-    own = [row.cost for name, row in families.FAMILIES.items() if name in TRACKING.families]
-    return sorted({*own, "distillery.person_search.cost"})
-
-
-def paper_files(wildcards, input, output):
-    """The options of a paper command: one for each kind of its input files, and the folder that it writes to."""
-    kinds = ("metrics", "sidecars", "curves", "compute", "data", "predictions", "searches", "maps")
-    named = {kind: files_of(input.get(kind)) for kind in kinds if input.get(kind)} | {
-        "out-dir": [os.path.dirname(output[0])]
-    }
-    return " ".join(f"--{kind} {' '.join(files)}" for kind, files in named.items())
-
-
-def folder_of(name):
-    """Input to `params:`: the folder of the input files `name`."""
-
-    def folder(wildcards, input):
-        return os.path.dirname(input.get(name)[0])
-
-    return folder
-
-
-def captioned(pattern, names, category):
-    """Output files that Snakemake's own report shows, each with the caption of its name."""
-    files = []
-    for name in names:
-        shown = {"caption": f"../report/{name}.rst", "category": category, "labels": {"name": name.replace("_", " ")}}
-        files.append(report(pattern.format(name=name), **shown))
-    return files

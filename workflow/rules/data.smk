@@ -20,3 +20,23 @@ rule dataset:
     shell:
         "python -m distillery dataset --benchmark {wildcards.benchmark} --params {params.job:q}"
         " --out {output.manifest} --workers {threads} --replace 2>&1 | tee {log}"
+
+
+rule pretraining_data:
+    input:
+        code=sources(*datasets.modules("cuhk_sysu")),
+    output:
+        manifest="<data>/pretraining.json",
+    log:
+        "<logs>/dataset/pretraining.log",
+    benchmark:
+        "<benchmarks>/dataset/pretraining.jsonl"
+    priority: 4
+    threads: 2
+    params:
+        job=parameters(jobs.pretraining_data) if SEARCH.pretraining else "",
+    message:
+        "Dataset on which person-search backbones are pre-trained"
+    shell:
+        "python -m distillery dataset --benchmark cuhk_sysu --params {params.job:q}"
+        " --out {output.manifest} --workers {threads} --replace 2>&1 | tee {log}"

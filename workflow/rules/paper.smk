@@ -47,12 +47,9 @@ for target in TARGETS:
         name:
             f"tables_{target}"
         input:
+            **written_up(target),
             code=sources("distillery.paper.tables"),
-            metrics=of_every_model(target, "metrics"),
-            sidecars=checkpoints(target, "json"),
-            compute=f"{HOME[target]}/compute.json",
-            curves=checkpoints(target, "jsonl"),
-            searches=search_results(target),
+            sidecars=checkpoints(target, "json") + lookup_sidecars(target),
         output:
             captioned(f"{HOME[target]}/tables/{{name}}.csv", TABLES[target], category="Tables"),
             expand(f"{HOME[target]}/tables/{{name}}.{{suffix}}", name=TABLES[target], suffix=["md", "tex"]),
@@ -70,14 +67,12 @@ for target in TARGETS:
         name:
             f"figures_{target}"
         input:
+            **written_up(target),
             code=sources("distillery.paper.figures", *registry.modules(*TRACKING.benchmarks)),
-            metrics=of_every_model(target, "metrics"),
-            curves=checkpoints(target, "jsonl"),
-            compute=f"{HOME[target]}/compute.json",
             data=expand("<data>/{benchmark}.json", benchmark=DATASETS),
             predictions=of_every_model(target, "predictions"),
-            searches=search_results(target),
             maps=f"{HOME[target]}/response_maps.npz",
+            features="<results>/feature_space.npz" if target == "headline" else [],
         output:
             drawings(target),
         log:
@@ -115,3 +110,22 @@ for target in TARGETS:
         shell:
             "python -m distillery report --params {params.job:q} --tables {params.tables} --figures {params.figures}"
             " --metrics {input.metrics} --out {output} 2>&1 | tee {log}"
+
+
+rule feature_space:
+    input:
+        code=sources("distillery.person_search.feature_space", *methods.building_modules("oim")),
+        data=f"<data>/{SEARCH.benchmarks[0]}.json",
+        weights=shown_searchers(),
+    output:
+        features="<results>/feature_space.npz",
+    log:
+        "<logs>/headline/feature_space.log",
+    threads: THREADS
+    params:
+        networks=named_searchers,
+    message:
+        "Feature space of person search"
+    shell:
+        "python -m distillery feature-space --data {input.data} --checkpoints {params.networks}"
+        " --out {output.features} 2>&1 | tee {log}"

@@ -96,25 +96,29 @@ for family, run in tracker_runs():
             "python -m distillery train-trackers --params {params.job:q} --data {input.data} {params.files} 2>&1 | tee {log}"
 
 
-rule train_search:
-    input:
-        code=sources("distillery.person_search.training"),
-        data="<data>/cuhk_sysu.json",
-        table=run_table,
-        pretrained=search_pretrained,
-    output:
-        multiext("<checkpoints>/person_search/oim/{network}-{run}/seed{seed}", **CHECKPOINT),
-    log:
-        "<logs>/train_search/{network}-{run}/seed{seed}.log",
-    benchmark:
-        "<benchmarks>/train_search/{network}-{run}/seed{seed}.jsonl"
-    priority: 1
-    threads: THREADS
-    params:
-        job=search_training_job,
-        table=options_of("table"),
-    message:
-        "Training person search, {wildcards.network} network, run {wildcards.run}, seed {wildcards.seed}"
-    shell:
-        "python -m distillery train-search --params {params.job:q} --data {input.data} {params.table}"
-        " --out {output.weights} 2>&1 | tee {log}"
+for run in SEARCH.runs:
+
+    rule:
+        name:
+            f"train_search_{run}"
+        input:
+            **search_inputs(run),
+            code=sources("distillery.person_search.training", methods.METHODS[SEARCH.runs[run].method]),
+            data="<data>/{trained_on}.json",
+        output:
+            **search_outputs(run),
+        log:
+            f"<logs>/train_search/{run}/{{trained_on}}/{{network}}/seed{{seed}}.log",
+        benchmark:
+            f"<benchmarks>/train_search/{run}/{{trained_on}}/{{network}}/seed{{seed}}.jsonl"
+        wildcard_constraints:
+            **search_places(run),
+        priority: 1
+        threads: THREADS
+        params:
+            job=search_training_job(run),
+            files=search_files(run),
+        message:
+            f"Training person search on {{wildcards.trained_on}}, run {run}, {{wildcards.network}}, seed {{wildcards.seed}}"
+        shell:
+            "python -m distillery train-search --params {params.job:q} --data {input.data} {params.files} 2>&1 | tee {log}"

@@ -1,24 +1,50 @@
-# Train the teachers. The re-identification network is trained here; the SiamFC teacher is one of the tracker runs,
-# and all of them, teachers and students alike, are trained by the same command.
+# Train the re-identification network, and the weights that backbones start from where nobody publishes any. Trackers
+# and networks of person search, teachers and students alike, are trained by the same command: students.smk.
+
+
+for network in pretrained_here():
+
+    rule:
+        name:
+            f"pretrain_{network}"
+        input:
+            code=sources("distillery.person_search.training", methods.METHODS["oim"]),
+            data="<data>/pretraining.json",
+        output:
+            multiext(f"<checkpoints>/person_search/pretraining/{network}", **CHECKPOINT),
+        log:
+            f"<logs>/pretrain/{network}.log",
+        benchmark:
+            f"<benchmarks>/pretrain/{network}.jsonl"
+        priority: 4
+        threads: THREADS
+        params:
+            job=parameters(jobs.pretraining, network),
+            network=network,
+        message:
+            f"Pre-training the person-search backbone {network}"
+        shell:
+            "python -m distillery train-search --params {params.job:q} --data {input.data}"
+            " --out {params.network}={output.weights} 2>&1 | tee {log}"
 
 
 rule train_reid:
     input:
-        code=sources("distillery.person_search.training"),
-        data="<data>/cuhk_sysu.json",
+        code=sources("distillery.person_search.reid_training"),
+        data="<data>/{trained_on}.json",
         pretrained=present(SEARCH.reid_teacher.shape.pretrained),
     output:
-        multiext("<checkpoints>/person_search/reid/teacher/seed{seed}", **CHECKPOINT),
+        multiext("<checkpoints>/person_search/{trained_on}/reid/teacher/seed{seed}", **CHECKPOINT),
     log:
-        "<logs>/train_reid/seed{seed}.log",
+        "<logs>/train_reid/{trained_on}/seed{seed}.log",
     benchmark:
-        "<benchmarks>/train_reid/seed{seed}.jsonl"
+        "<benchmarks>/train_reid/{trained_on}/seed{seed}.jsonl"
     priority: 1
     threads: THREADS
     params:
         job=reid_job,
     message:
-        "Training the re-identification teacher, seed {wildcards.seed}"
+        "Training the re-identification teacher on {wildcards.trained_on}, seed {wildcards.seed}"
     shell:
         "python -m distillery train-reid --params {params.job:q} --data {input.data}"
         " --out {output.weights} 2>&1 | tee {log}"

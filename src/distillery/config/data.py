@@ -30,7 +30,7 @@ class EmbeddedGOT10k(VideoFrames):
     train_frames: Annotated[int, Field(ge=2)]
     """Frames in each training sequence."""
     val_sequences: Annotated[int, Field(ge=1)]
-    """Number of validation sequences, kept apart for choices; no job chooses anything yet."""
+    """Number of validation sequences, kept apart for choices: the search for students rates its children on them."""
     val_frames: Annotated[int, Field(ge=2)]
     """Frames in each validation sequence."""
 
@@ -103,6 +103,31 @@ class EmbeddedCUHKSYSU(Section):
     """Gallery sizes of the TestG protocols to write, each below `test_images`: the query's own image is left out."""
 
 
+class EmbeddedPRW(Section):
+    """A person-search set in PRW layout: frames of six fixed cameras, boxes and queries as the loaders read them."""
+
+    source: Literal["embedded"]
+    """`embedded`: written by `distillery.data.worlds`."""
+    seed: int
+    """Seed of the world; train and test share the six cameras, but no identity."""
+    width: Annotated[int, Field(ge=160, le=1920)] = 320
+    """Frame width of cameras 1 to 5 in pixels; camera 6 is smaller, as 720x576 is beside 1920x1080."""
+    height: Annotated[int, Field(ge=120, le=1920)] = 240
+    """Frame height of cameras 1 to 5 in pixels."""
+    train_frames: Annotated[int, Field(ge=12)]
+    """Number of training frames of all cameras together, shared out as in PRW; two of each camera at least."""
+    train_identities: Annotated[int, Field(ge=2)]
+    """Number of labelled training identities (the rows of the look-up table), each seen by two cameras or more."""
+    test_frames: Annotated[int, Field(ge=12)]
+    """Number of test frames, all of which are every query's gallery but for its own frame."""
+    test_identities: Annotated[int, Field(ge=6)]
+    """Number of test identities, each seen by two cameras or more."""
+    queries: Annotated[int, Field(ge=6)]
+    """Queries: one at most of an identity in a camera, so no more than the test identities are seen by cameras."""
+    mini_queries: Annotated[int, Field(ge=6, le=30, multiple_of=6)] = 30
+    """Queries of PRW-mini among them: a multiple of 6, equally many of each camera, all of different identities."""
+
+
 class LocalCopy(Section):
     """A real dataset on this machine, in its official layout; it is linked, never copied or changed."""
 
@@ -131,6 +156,8 @@ class Data(Section):
     """Tracking benchmark; its evaluation server's definition is applied to the part TRAIN_11 here."""
     cuhk_sysu: Annotated[EmbeddedCUHKSYSU | LocalCopy, Field(discriminator="source")]
     """Person search: training images and test protocols."""
+    prw: Annotated[EmbeddedPRW | LocalCopy, Field(discriminator="source")] | None = None
+    """Person search across six fixed cameras: training and test frames; PRW-mini is a choice of its queries."""
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from distillery.config import person_search as ps
+from distillery.config import search_jobs as sj
 from distillery.config import tracking as tr
 from distillery.config.base import Section
 from distillery.config.distillation import Distillation
 from distillery.config.families import Target, recording_of
-from distillery.config.paper import from_profile
+from distillery.config.paper import from_profile, variant_name
+from distillery.config.person_search import PersonSearch, Pretraining, Student
 from distillery.config.profile import Profile
 from distillery.config.profiling import Inference, Profiling
+from distillery.config.search_network import Identification, ResNetShape
 from distillery.config.selection import SelectionJob
 from distillery.config.training import Optimisation
 
@@ -103,7 +105,7 @@ def reid_training(profile: Profile, seed: int) -> dict[str, Any]:
     """Parameters of `distillery train-reid`."""
     search = profile.person_search
     return _plain(
-        ps.ReIDTraining(
+        sj.ReIDTraining(
             seed=seed,
             compute=profile.compute,
             dimension=search.identification.dimension,
@@ -116,7 +118,7 @@ def lookup(profile: Profile, table: str, seed: int) -> dict[str, Any]:
     """Parameters of `distillery lookup`."""
     search = profile.person_search
     return _plain(
-        ps.LookUpJob(
+        sj.LookUpJob(
             seed=seed,
             compute=profile.compute,
             table=search.tables[table],
@@ -125,27 +127,95 @@ def lookup(profile: Profile, table: str, seed: int) -> dict[str, Any]:
     )
 
 
-def search_training(profile: Profile, network: str, run: str, seed: int) -> dict[str, Any]:
-    """Parameters of `distillery train-search`."""
+def pretraining_data(profile: Profile) -> dict[str, Any]:
+    """Parameters of `distillery dataset` for the set on which person-search backbones are pre-trained."""
+    return _plain(_pretraining(profile).data)
+
+
+def backbone(profile: Profile, network: str) -> ResNetShape:
+    """Shape of a person-search network, with the weights that it starts from."""
     search = profile.person_search
+    shape = search.networks[network]
+    if search.pretraining is None or network not in search.pretraining.networks:
+        return shape
+    file = f"checkpoints/{profile.profile}/person_search/pretraining/{network}.safetensors"
+    return shape.model_copy(update={"pretrained": file})
+
+
+def pretraining(profile: Profile, network: str) -> dict[str, Any]:
+    """Parameters of `distillery train-search` for the weights that a backbone starts from."""
+    search, spec = profile.person_search, _pretraining(profile)
+    shape = search.networks[network].model_copy(update={"norm": "batch"})
     return _plain(
-        ps.SearchTraining(
-            seed=seed,
+        sj.SearchTraining(
+            seed=spec.seed,
             compute=profile.compute,
+            method="oim",
             resize=search.resize,
-            shape=search.networks[network],
             proposals=search.proposals,
             regions=search.regions,
-            identification=search.identification,
             weights=search.weights,
-            optimisation=search.runs[run].optimisation,
+            students={network: sj.StudentJob(shape=shape, identification=search.identification)},
+            optimisation=spec.optimisation,
         )
     )
 
 
-def search(profile: Profile, *, true_boxes: bool = False) -> dict[str, Any]:
+def _pretraining(profile: Profile) -> Pretraining:
+    spec = profile.person_search.pretraining
+    if spec is None:
+        raise KeyError("the profile pre-trains no backbone")
+    return spec
+
+
+def search_training(profile: Profile, run: str, network: str, seed: int) -> dict[str, Any]:
+    """Parameters of `distillery train-search`: a run's students on one of its networks."""
+    search = profile.person_search
+    spec = search.runs[run]
+    # How many queries are searched for later has no part in training.
+    untested = search.query.model_copy(update={"queries": None, "gallery_size": None})
+    students = {
+        variant_name(network, name): sj.StudentJob(
+            shape=backbone(profile, network),
+            identification=None if spec.method == "detector" else _identification(search, student),
+            frozen=student.frozen,
+            identities=student.identities,
+            detector=student.detector,
+        )
+        for name, student in spec.students.items()
+    }
+    return _plain(
+        sj.SearchTraining(
+            seed=seed,
+            compute=profile.compute,
+            method=spec.method,
+            resize=search.resize,
+            proposals=search.proposals,
+            regions=search.regions,
+            weights=search.weights,
+            query=untested if spec.method == "qeeps" else None,
+            students=students,
+            optimisation=spec.optimisation,
+        )
+    )
+
+
+def _identification(search: PersonSearch, student: Student) -> Identification:
+    own = {name: getattr(student, name) for name in ("queue", "batch_norm") if getattr(student, name) is not None}
+    return search.identification.model_copy(update=own)
+
+
+def search(profile: Profile, method: str, *, true_boxes: bool = False) -> dict[str, Any]:
     """Parameters of `distillery search`."""
-    return _plain(ps.SearchJob(compute=profile.compute, true_boxes=true_boxes))
+    query = profile.person_search.query if method == "qeeps" else None
+    return _plain(
+        sj.SearchJob(
+            compute=profile.compute,
+            true_boxes=true_boxes,
+            queries=query.queries if query else None,
+            gallery_size=query.gallery_size if query else None,
+        )
+    )
 
 
 def profiling(profile: Profile) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from distillery.config.families import Family, Target, TrackerRun
-from distillery.config.paper_job import PaperJob, Part, variant_name
+from distillery.config.paper_job import PaperJob, variant_name
 from distillery.config.paper_search import search_part
 from distillery.config.paper_tracking import tracking_part
 from distillery.config.profile import Profile
@@ -38,6 +38,42 @@ def _shares(profile: Profile, target: Target) -> bool:
     return any(run.distillation is not None and run.distillation.sharing is not None for run in runs)
 
 
+def _trained_on(training_set: str) -> Condition:
+    """Headline figures of a training set's images."""
+    return lambda profile, target: training_set in profile.person_search.benchmarks
+
+
+def _method(*methods: str) -> Condition:
+    """Whether a target trains networks of any of these methods of person search."""
+    return lambda profile, target: any(
+        run.method in methods and run.target == target for run in profile.person_search.runs.values()
+    )
+
+
+def _tabled(profile: Profile, target: Target) -> bool:
+    """Whether there is a student with a table and one without, to be shown side by side."""
+    runs = [run for run in profile.person_search.runs.values() if run.method == "oim" and run.target == "headline"]
+    students = [student for run in runs for student in run.students.values()]
+    return any(student.table for student in students) and any(not student.table for student in students)
+
+
+def _tabled_on_prw(profile: Profile, target: Target) -> bool:
+    return "prw" in profile.person_search.benchmarks and _tabled(profile, target)
+
+
+def _compressed(profile: Profile, target: Target) -> bool:
+    runs = [run for run in profile.person_search.runs.values() if run.method == "oim" and run.target == "headline"]
+    return len({network for run in runs for network in run.networks}) > 1
+
+
+def _varied(profile: Profile, target: Target) -> bool:
+    return any(run.target == "ablations" for run in profile.person_search.runs.values())
+
+
+def _has_tables(profile: Profile, target: Target) -> bool:
+    return bool(profile.person_search.tables)
+
+
 def _always(profile: Profile, target: Target) -> bool:
     return True
 
@@ -54,11 +90,19 @@ _TABLES: dict[Target, dict[str, Condition]] = {
         "attributes": _on(*_OTB_LIKE, *_VOT),
         "selection": _searched,
         "person_search": _always,
-        "galleries": _always,
+        "galleries": _trained_on("cuhk_sysu"),
+        "lookup_tables": _has_tables,
         "compute": _always,
         "published": _always,
     },
-    "ablations": {"ablations": _always, "differences": _always, "selection": _searched, "compute": _always},
+    "ablations": {
+        "ablations": _always,
+        "search_ablations": _varied,
+        "lookup_tables": _varied,
+        "differences": _always,
+        "selection": _searched,
+        "compute": _always,
+    },
 }
 """Target -> tables and when a profile has them, in the order of the report."""
 
@@ -71,14 +115,27 @@ _FIGURES: dict[Target, dict[str, Condition]] = {
         "attributes": _on(*_OTB_LIKE),
         "response_maps": _on("otb100"),
         "selection": _searched,
-        "map_over_gallery": _always,
-        "ranked_galleries": _always,
-        "training_person_search": _always,
+        "map_over_gallery": _trained_on("cuhk_sysu"),
+        "detection_and_search": _method("oim"),
+        "compression": _compressed,
+        "ranked_galleries": _tabled,
+        "ranked_galleries_prw": _tabled_on_prw,
+        "feature_space": _tabled,
+        "training_oim": _method("oim"),
+        "training_qeeps": _method("qeeps"),
+        "training_teachers": _always,
         "bubbles": _always,
         "contact_sheet_tracking": _always,
-        "contact_sheet_person_search": _always,
+        "contact_sheet_person_search": _trained_on("cuhk_sysu"),
+        "contact_sheet_prw": _trained_on("prw"),
     },
-    "ablations": {"ablations": _always, "gates": _shares, "selection": _searched, "response_maps": _on("otb100")},
+    "ablations": {
+        "ablations": _always,
+        "search_ablations": _varied,
+        "gates": _shares,
+        "selection": _searched,
+        "response_maps": _on("otb100"),
+    },
 }
 """Target -> figures and when a profile has them; figures of single families are added."""
 
@@ -107,7 +164,7 @@ def from_profile(profile: Profile, *, target: Target = "headline", with_config: 
 
     Args:
         profile: The whole config.
-        target: `headline` (both papers), or `ablations` (the trackers' variations beside what they vary).
+        target: `headline`, or `ablations` (the variations beside what they vary); of both papers.
         with_config: Whether the job carries the profile, to be printed.
     """
     return PaperJob(
@@ -117,6 +174,6 @@ def from_profile(profile: Profile, *, target: Target = "headline", with_config: 
         tables=tables(profile, target),
         figures=figures(profile, target),
         tracking=tracking_part(profile.tracking, target),
-        person_search=search_part(profile.person_search) if target == "headline" else Part(),
+        person_search=search_part(profile.person_search, target),
         config=profile.model_dump(mode="json") if with_config else None,
     )

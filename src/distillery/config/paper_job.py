@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from pydantic import Field
+
 from distillery.config.base import Section
 from distillery.config.families import Target
 
@@ -12,6 +14,26 @@ MARGIN = 0.02
 
 FAMILY_LABELS = {"siamfc": "SiamFC", "siamrpn": "SiamRPN", "siamrpnpp": "SiamRPN++"}
 """Family of trackers -> how readers see it."""
+
+METHOD_LABELS = {"oim": "OIM", "qeeps": "QEEPS", "detector": "detector", "reid": "re-ID network"}
+"""Method of person search -> how readers see it."""
+
+MODEL_LABELS = FAMILY_LABELS | METHOD_LABELS
+"""Model, as in the paths of its results -> how readers see it."""
+
+TRUE_BOXES = frozenset({"reid/teacher", "baseline/histogram"})
+"""`model/variant` of what is given the annotated boxes, so that its search numbers bound rather than compete."""
+
+Teaching = Literal["plain", "detector", "table", "both"]
+"""What a person-search network learns from: annotations alone, a detection teacher, a table of ID features, or both."""
+
+TEACHING_LABELS: dict[Teaching, str] = {
+    "plain": "no teacher",
+    "detector": "detector KD",
+    "table": "ID table",
+    "both": "both",
+}
+"""Teaching -> how readers see it."""
 
 RUN_LABELS = {
     "ground_truth": "ground truth",
@@ -30,8 +52,6 @@ RUN_LABELS = {
     "one_teacher": "TSKD, one teacher for all",
     "ground_truth_long": "ground truth, longer",
     "tskd_long": "TSKD, longer",
-    "oim": "OIM",
-    "oim_table": "OIM + table",
 }
 """Run -> how readers see it; others are shown by their name."""
 
@@ -58,6 +78,12 @@ class Variant(Section):
     """Whether it is given the annotated boxes, so that its search numbers bound rather than compete."""
     ground_truth: str | None = None
     """`model/variant` of the same network trained as long without a teacher, for what has one."""
+    teaching: Teaching | None = None
+    """Person search: what it learns from."""
+    counterpart: str | None = None
+    """Person search: `method/size/teaching`, under which published values are quoted."""
+    benchmarks: tuple[str, ...] | None = None
+    """Benchmarks that it is tested with; absent is all of its paper."""
     varies: str | None = None
     """Ablations: `model/variant` of the headline run of which this one is a variation."""
     changes: str | None = None
@@ -76,7 +102,7 @@ class Variant(Section):
     @property
     def short(self) -> str:
         """The label without the family, for places that say the family themselves."""
-        return self.label.removeprefix(f"{FAMILY_LABELS.get(self.model, self.model)} ")
+        return self.label.removeprefix(f"{MODEL_LABELS.get(self.model, self.model)} ")
 
 
 class Comparison(Section):
@@ -91,6 +117,8 @@ class Comparison(Section):
     `effect`: what a change does, with no claim about its direction."""
     statement: str
     """The claim in words, for the report."""
+    measures: tuple[str, ...] | None = None
+    """Measures it is about, the first of which speaks for it; absent is all that a benchmark is ranked by."""
 
 
 class Part(Section):
@@ -102,6 +130,21 @@ class Part(Section):
     """Variants in the order of the tables; what else the metrics hold follows after them."""
     comparisons: tuple[Comparison, ...] = ()
     """Differences to report."""
+    trained_on: dict[str, str] = Field(default_factory=dict)
+    """Person search: benchmark -> training set of the networks that it tests."""
+    tables: dict[str, str] = Field(default_factory=dict)
+    """Person search: look-up table -> how readers see it."""
+
+    def network_of(self, benchmark: str, key: str) -> str:
+        """What the network behind a row is called where networks of several training sets stand side by side:
+        `training set/method/variant`, or `model/variant` where there is but one."""
+        trained_on = self.trained_on.get(benchmark)
+        return f"{trained_on}/{key}" if trained_on else key
+
+    @property
+    def training_sets(self) -> tuple[str, ...]:
+        """Training sets, in the order of the benchmarks that they belong to."""
+        return tuple(dict.fromkeys(self.trained_on.values()))
 
     @property
     def families(self) -> tuple[str, ...]:
@@ -154,5 +197,5 @@ def baseline(name: str) -> Variant:
         variant=name,
         label=BASELINE_LABELS.get(name, name.replace("_", " ")),
         role="baseline",
-        true_boxes=name == "histogram",
+        true_boxes=f"baseline/{name}" in TRUE_BOXES,
     )

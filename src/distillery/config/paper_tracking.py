@@ -16,6 +16,7 @@ from distillery.config.paper_job import (
     run_label,
     variant_name,
 )
+from distillery.config.paper_settings import Settings, changes, flat, unlike
 from distillery.config.tracking import Tracking
 
 _UNTOLD = {"target", "recorded", "teacher"}
@@ -175,7 +176,7 @@ def _ground_truth(one: _Trained, trained: list[_Trained]) -> _Trained | None:
         if other.network == one.network and other.run.teacher is None and other.run.control is None and other is not one
     ]
     schedule = _settings(one.run, ("optimisation",))
-    return min(found, key=lambda other: len(_unlike(schedule, _settings(other.run, ("optimisation",)))), default=None)
+    return min(found, key=lambda other: len(unlike(schedule, _settings(other.run, ("optimisation",)))), default=None)
 
 
 def _is_plain(other: _Trained, network: str) -> bool:
@@ -208,34 +209,19 @@ def _nearest(family: Family, one: _Trained, others: list[_Trained]) -> _Trained 
     return min(others, key=lambda other: len(_differing(one.run, other.run)), default=None)
 
 
-def _settings(run: TrackerRun, sections: tuple[str, ...] = ()) -> dict[str, Any]:
+def _settings(run: TrackerRun, sections: tuple[str, ...] = ()) -> Settings:
     """The settings of a run, or of some of its sections, with dotted names; networks count by their number."""
-    flat: dict[str, Any] = {}
-
-    def add(prefix: str, value: Any) -> None:
-        if isinstance(value, dict):
-            for name, inner in value.items():
-                add(f"{prefix}.{name}" if prefix else name, inner)
-        else:
-            flat[prefix] = value
-
     plain = run.model_dump(mode="json")
     networks = plain.pop("networks")
     plain["students"] = len(networks) if _shares(run) else 1  # without sharing they do not know of each other
     plain["taught"] = run.teacher is not None
     chosen = sections or [name for name in plain if name not in _UNTOLD]
-    add("", {name: plain[name] for name in chosen})
-    return flat
+    return flat({name: plain[name] for name in chosen})
 
 
 def _differing(run: TrackerRun, base: TrackerRun) -> dict[str, tuple[Any, Any]]:
     """Setting -> (of the base, of the run) where both differ."""
-    return _unlike(_settings(run), _settings(base))
-
-
-def _unlike(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
-    names = dict.fromkeys((*theirs, *ours))
-    return {name: (theirs.get(name), ours.get(name)) for name in names if theirs.get(name) != ours.get(name)}
+    return unlike(_settings(run), _settings(base))
 
 
 def _changes(family: Family, one: _Trained, base: _Trained) -> str:
@@ -244,19 +230,5 @@ def _changes(family: Family, one: _Trained, base: _Trained) -> str:
     if family.searched.get(one.network) != family.searched.get(base.network):
         told.append(f"channels by {_STRATEGIES[family.searched.get(one.network)]}")
     differing = _differing(one.run, base.run)
-    sections = [name for name in ("distillation.sharing", "distillation") if name in differing]
-    for name, (before, after) in differing.items():
-        if any(name.startswith(f"{section}.") for section in sections) or name == "taught":
-            continue
-        if name in sections:
-            told.append(f"{name.rsplit('.')[-1]} {'removed' if after is None else 'added'}")
-        else:
-            setting = _SYMBOLS.get(name, name.rsplit(".")[-1].replace("_", " "))
-            told.append(f"{setting} {_value(before)} \N{RIGHTWARDS ARROW} {_value(after)}")
-    return ", ".join(told)
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:g}"
-    return "none" if value is None else ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    differing.pop("taught", None)
+    return ", ".join([*told, *changes(differing, ("distillation.sharing", "distillation"), _SYMBOLS)])

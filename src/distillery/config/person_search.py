@@ -1,7 +1,4 @@
-"""The person-search half of the config: detector, identification, teachers and the runs of the second paper.
-
-Defaults are the settings of the official OIM code (ShuangLI59/person_search) unless a line says otherwise.
-"""
+"""The person-search half of the config: networks, teachers, tables and the runs of the second paper."""
 
 from __future__ import annotations
 
@@ -10,160 +7,76 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from distillery.config.base import Section
-from distillery.config.training import Compute, Fraction, Name, NonNegative, Optimisation, Positive
+from distillery.config.data import EmbeddedCUHKSYSU
+from distillery.config.families import Target
+from distillery.config.search_distillation import DetectorDistillation, LookUp, QueryGuidance, ReIDTeacher
+from distillery.config.search_network import Identification, LossWeights, Proposals, Regions, Resize, ResNetShape
+from distillery.config.training import Name, Optimisation, Positive
+
+Method = Literal["oim", "qeeps", "detector"]
+"""`oim` (Xiao et al., CVPR 2017), `qeeps` (Munjal et al., CVPR 2019), `detector`: detection alone, as a teacher."""
+TrainingSet = Literal["cuhk_sysu", "prw"]
+"""Datasets that have a training part; each trains networks of its own."""
+
+TESTS: dict[str, tuple[str, ...]] = {"cuhk_sysu": ("cuhk_sysu",), "prw": ("prw", "prw_mini")}
+"""Training set -> benchmarks with which its networks are tested."""
 
 
-class ResNetShape(Section):
-    """A residual network, split as OIM splits it: stem on the image, the rest on every region of interest."""
-
-    block: Literal["bottleneck", "basic"] = "bottleneck"
-    """`bottleneck` as in ResNet-50, `basic` as in ResNet-18."""
-    depths: tuple[Positive, Positive, Positive, Positive] = (3, 4, 6, 3)
-    """Blocks of conv2_x to conv5_x; (3, 4, 6, 3) is ResNet-50, (2, 2, 2, 2) ResNet-18."""
-    width: Positive = 64
-    """Channels of conv1; 64 is full size."""
-    stem_blocks: Annotated[int, Field(ge=0)] = 3
-    """Blocks of conv4_x in the stem (official: conv4_3, so 3 of 6); the rest and conv5_x form the head."""
-    stride: Literal[8, 16] = 16
-    """Stride of the stem; 8 leaves out conv4's, for small images."""
-    norm: Literal["frozen", "batch"] = "frozen"
-    """BatchNorm of the stem: frozen with pre-trained weights (official), or trained from scratch."""
-    pretrained: str | None = None
-    """Local file of ImageNet weights (safetensors, torchvision names); absent trains from scratch."""
-
-    @model_validator(mode="after")
-    def _split(self) -> ResNetShape:
-        if self.stem_blocks > self.depths[2]:
-            raise ValueError("stem_blocks exceeds the number of conv4 blocks")
-        return self
+def tests(benchmark: str, method: str) -> tuple[str, ...]:
+    """Benchmarks of a method's networks; QEEPS looks at every pair of query and image, which PRW-mini was made for."""
+    return tuple(name for name in TESTS[benchmark] if method != "qeeps" or name != "prw")
 
 
-class Proposals(Section):
-    """Region proposal network."""
+class Student(Section):
+    """One way of training a network in a run; its variant is called `<network>-<student>`."""
 
-    channels: Positive = 512
-    """Channels of its 3x3 convolution."""
-    anchor_sizes: tuple[Positive, ...] = (128, 256, 512)
-    """Anchor sides in pixels of the resized image (official: 16 x {8, 16, 32})."""
-    anchor_ratios: tuple[Annotated[float, Field(gt=0)], ...] = (0.5, 1.0, 2.0)
-    """Anchor aspect ratios, height / width."""
-    positive_iou: Fraction = 0.7
-    """An anchor is foreground from this overlap on."""
-    negative_iou: Fraction = 0.3
-    """An anchor is background below this overlap."""
-    batch: Positive = 256
-    """Anchors sampled in an image."""
-    pre_nms: tuple[Positive, Positive] = (12000, 6000)
-    """Proposals before suppression, in training and test."""
-    post_nms: tuple[Positive, Positive] = (2000, 300)
-    """Proposals after suppression, in training and test."""
-    nms: Fraction = 0.7
-    """Overlap of suppression."""
-    min_size: NonNegative = 16.0
-    """Proposals narrower or lower than this, in pixels of the resized image, are dropped."""
-
-
-class Regions(Section):
-    """Regions of interest and the detection head."""
-
-    size: tuple[Positive, Positive] = (14, 14)
-    """Height and width of the pooled map (official: 14 x 14); conv5 halves it."""
-    pooling: Literal["align", "pool"] = "align"
-    """RoIAlign, or RoIPool as in the Caffe code."""
-    sampling: Positive = 2
-    """Samples along each side of a bin of RoIAlign."""
-    batch: Positive = 128
-    """Regions sampled in an image."""
-    positive_fraction: Fraction = 0.25
-    """Share of foreground among them."""
-    positive_iou: Fraction = 0.5
-    """A region is foreground from this overlap on."""
-    negative_iou: Fraction = 0.5
-    """A region is background below this overlap; what lies between is not trained on."""
-    score: Fraction = 0.05
-    """Detections below this person probability are dropped at test time."""
-    nms: Fraction = 0.4
-    """Overlap of suppression at test time."""
-    detections: Positive = 100
-    """Most detections kept in an image (the official code sets no bound)."""
-
-    @model_validator(mode="after")
-    def _order(self) -> Regions:
-        if self.negative_iou > self.positive_iou:
-            raise ValueError("negative_iou exceeds positive_iou")
-        return self
-
-
-class Identification(Section):
-    """The re-identification feature and its Online Instance Matching loss (OIM, section 3)."""
-
-    dimension: Positive = 256
-    """Length of the id feature; equal for student and table."""
-    temperature: Annotated[float, Field(gt=0)] = 0.1
-    """tau of the OIM softmax."""
-    momentum: Fraction = 0.5
-    """v <- momentum * v + (1 - momentum) * x for an online table; a frozen table is never updated."""
-    queue: Annotated[int, Field(ge=0)] = 5000
-    """Entries of the circular queue of unlabelled people, filled by student features; 0 switches it off."""
-    batch_norm: bool = False
-    """BatchNorm on the id feature before normalisation; the official code has none."""
-
-
-class LossWeights(Section):
-    """Weights of the five losses; all 1 in the official code."""
-
-    rpn_score: NonNegative = 1.0
-    """Objectness of the proposal network."""
-    rpn_box: NonNegative = 1.0
-    """Box regression of the proposal network."""
-    score: NonNegative = 1.0
-    """Person classification of the head."""
-    box: NonNegative = 1.0
-    """Box regression of the head."""
-    identity: NonNegative = 1.0
-    """OIM."""
-
-
-class Resize(Section):
-    """Input size, aspect kept."""
-
-    shorter: Positive = 600
-    """Shorter side in pixels."""
-    longer: Positive = 1000
-    """Bound of the longer side in pixels."""
-
-
-class ReIDTeacher(Section):
-    """The re-identification teacher: a network on ground-truth crops with an identity loss."""
-
-    shape: ResNetShape
-    """Its backbone; the split is not used."""
-    crop: tuple[Positive, Positive] = (256, 128)
-    """Crop height and width in pixels."""
-    jitter: Annotated[float, Field(ge=0, lt=0.5)] = 0.1
-    """Largest random shift of each crop edge, relative to the box."""
-    colour: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Largest random change of each colour channel's gain (and of all at once), relative to 1: cameras differ."""
-    erasing: Fraction = 0.0
-    """Probability that a random rectangle of a crop is filled with noise (Zhong et al., AAAI 2020): occlusion."""
-    temperature: Annotated[float, Field(gt=0)] = 0.1
-    """Temperature of the softmax over the cosines of a feature and the identities' weights."""
-    optimisation: Optimisation
-    """Optimiser and schedule."""
-
-
-class LookUp(Section):
-    """How the table of ID features is made from a re-ID teacher."""
-
-    construction: Literal["mean", "random"] = "mean"
-    """`mean`: mean of L2-normalised teacher features of an identity, renormalised; `random`: unit rows, a control."""
+    table: Name | None = None
+    """Look-up table that replaces the online one; absent is the plain method."""
+    frozen: bool = True
+    """Whether that table stays as it is (the paper's); otherwise it only starts the online table."""
+    detector: DetectorDistillation | None = None
+    """What it learns from the detection teacher of its seed."""
+    start: Name | None = None
+    """Student of an `oim` run from whose network of the same name the training starts; absent is from scratch or from
+    the backbone's pre-trained weights."""
+    queue: Annotated[int, Field(ge=0)] | None = None
+    """Instead of `identification.queue`."""
+    batch_norm: bool | None = None
+    """Instead of `identification.batch_norm`."""
+    identities: Positive | None = None
+    """Labelled identities to learn from, the first of the training set; the others count as unlabelled."""
 
 
 class SearchRun(Section):
-    """One way of training the person-search network."""
+    """One training job for each training set, network and seed: its students see the same batches, and a detection
+    teacher looks at each batch once for all of them."""
 
-    table: str | None = None
-    """Name of the look-up table that replaces the online one, frozen; absent is plain OIM."""
+    method: Method = "oim"
+    """What is trained."""
+    networks: Annotated[tuple[Name, ...], Field(min_length=1)]
+    """Names of `networks`; one job each."""
+    students: Annotated[dict[Name, Student], Field(min_length=1)]
+    """Ways of training it, by name; names are unique among the runs of a method and network."""
+    optimisation: Optimisation
+    """Optimiser and schedule."""
+    benchmarks: Annotated[tuple[TrainingSet, ...], Field(min_length=1)] | None = None
+    """Training sets; absent is all of the profile."""
+    target: Target = "headline"
+    """Who asks for it: `snakemake` (`headline`) or `snakemake ablations`."""
+
+
+class Pretraining(Section):
+    """Weights for backbones of which nobody publishes any: OIM networks trained on an embedded set of their own.
+
+    They stand for ImageNet's: trained once, on other people, and the same for every seed, set and method.
+    """
+
+    data: EmbeddedCUHKSYSU
+    """The set; only its training part is used, and its seed is no other set's."""
+    networks: Annotated[tuple[Name, ...], Field(min_length=1)]
+    """Names of the `networks` that start from such weights, in `checkpoints/<profile>/person_search/pretraining`."""
+    seed: int = 0
+    """Seed of the training."""
     optimisation: Optimisation
     """Optimiser and schedule."""
 
@@ -171,6 +84,8 @@ class SearchRun(Section):
 class PersonSearch(Section):
     """The second paper."""
 
+    benchmarks: Annotated[tuple[TrainingSet, ...], Field(min_length=1)] = ("cuhk_sysu",)
+    """Training sets of the profile, in the order of the tables."""
     resize: Resize = Resize()
     """Input size of every network."""
     proposals: Proposals = Proposals()
@@ -181,78 +96,68 @@ class PersonSearch(Section):
     """Id feature and OIM loss."""
     weights: LossWeights = LossWeights()
     """Loss weights."""
+    query: QueryGuidance = QueryGuidance()
+    """What QEEPS adds to OIM."""
     networks: dict[Name, ResNetShape]
     """Backbones by name."""
+    pretraining: Pretraining | None = None
+    """How weights that backbones start from are made; absent where files of the user's are named, or none."""
+    detection_teacher: str | None = None
+    """Variant (`<network>-<student>`) of the `detector` run that teaches detection."""
     reid_teacher: ReIDTeacher
-    """The teacher whose features fill the tables."""
+    """The network on crops whose features fill tables."""
     tables: dict[Name, LookUp]
     """Look-up tables by name."""
     runs: dict[Name, SearchRun]
-    """Training jobs by name; each is run with every network."""
+    """Training jobs by name."""
+    together: bool = True
+    """Whether one job searches with the networks of all seeds, which saves starting many short ones; otherwise each
+    seed has a job of its own."""
     baselines: tuple[Literal["histogram"], ...] = ("histogram",)
     """Trivial methods that stand in the tables."""
 
     @model_validator(mode="after")
     def _names(self) -> PersonSearch:
+        known = self.variants()
+        for network in self.pretraining.networks if self.pretraining else ():
+            if network not in self.networks:
+                raise ValueError(f"pretraining names the unknown network {network!r}")
+            if self.networks[network].pretrained is not None:
+                raise ValueError(f"network {network!r} has a pretraining, and other weights under `pretrained`")
         for name, run in self.runs.items():
-            if run.table is not None and run.table not in self.tables:
-                raise ValueError(f"run {name!r} names the unknown table {run.table!r}")
+            for network in run.networks:
+                if network not in self.networks:
+                    raise ValueError(f"run {name!r} names the unknown network {network!r}")
+            for label, student in run.students.items():
+                place = f"student {label!r} of run {name!r}"
+                if student.table is not None and student.table not in self.tables:
+                    raise ValueError(f"{place} names the unknown table {student.table!r}")
+                if student.detector and f"detector/{self.detection_teacher}" not in known:
+                    raise ValueError(f"{place} needs detection_teacher, the variant of a run with method detector")
+                for network in run.networks if student.start else ():
+                    if f"oim/{network}-{student.start}" not in known:
+                        raise ValueError(f"{place} starts from the unknown student {student.start!r} of {network!r}")
+                if run.method == "detector" and (student.table or student.detector):
+                    raise ValueError(f"{place} is a detector: it has no table and no teacher")
+        for name, table in self.tables.items():
+            if table.construction == "random" or table.teacher == "reid":
+                continue
+            if table.teacher not in known or str(table.teacher).startswith("detector/"):
+                raise ValueError(f"table {name!r} names the unknown teacher {table.teacher!r}")
         return self
 
+    def variants(self) -> dict[str, str]:
+        """`method/variant` of every trained network -> the run that trains it.
 
-class ReIDTraining(Section):
-    """Resolved parameters of a re-ID teacher's training job."""
-
-    seed: int
-    """Seed of the job."""
-    compute: Compute
-    """Where it computes."""
-    dimension: Positive
-    """Length of the feature, equal to the student's."""
-    teacher: ReIDTeacher
-    """Network, crops and optimisation."""
-
-
-class LookUpJob(Section):
-    """Resolved parameters of a look-up-table job."""
-
-    seed: int
-    """Seed (for the random control)."""
-    compute: Compute
-    """Where it computes."""
-    table: LookUp
-    """Construction."""
-    dimension: Positive | None = None
-    """Length of the rows; absent takes the teacher's. Random rows need either this or a teacher."""
-
-
-class SearchTraining(Section):
-    """Resolved parameters of one person-search training job."""
-
-    seed: int
-    """Seed of the job; runs of equal seed share initialisation and data order, so differences are paired."""
-    compute: Compute
-    """Where it computes."""
-    resize: Resize
-    """Input size."""
-    shape: ResNetShape
-    """Backbone."""
-    proposals: Proposals
-    """Region proposal network."""
-    regions: Regions
-    """Regions of interest and detection head."""
-    identification: Identification
-    """Id feature and OIM loss."""
-    weights: LossWeights
-    """Loss weights."""
-    optimisation: Optimisation
-    """Optimiser and schedule."""
-
-
-class SearchJob(Section):
-    """Resolved parameters of running a person-search network over a benchmark."""
-
-    compute: Compute = Compute()
-    """Where it computes."""
-    true_boxes: bool = False
-    """Describe the annotated boxes instead of detecting, to measure re-identification alone."""
+        Raises:
+            ValueError: If two runs train the same one.
+        """
+        found: dict[str, str] = {}
+        for name, run in self.runs.items():
+            for network in run.networks:
+                for student in run.students:
+                    key = f"{run.method}/{network}-{student}"
+                    if key in found:
+                        raise ValueError(f"runs {found[key]!r} and {name!r} both train {key!r}")
+                    found[key] = name
+        return found

@@ -55,6 +55,16 @@ class Profile(Section):
                     )
         return self
 
+    @model_validator(mode="after")
+    def _pretraining(self) -> Profile:
+        pretraining = self.person_search.pretraining
+        for name in self.data.names if pretraining else ():
+            if pretraining and getattr(getattr(self.data, name), "seed", None) == pretraining.data.seed:
+                raise ValueError(
+                    f"person_search.pretraining.data.seed is that of data.{name}, whose people it would show"
+                )
+        return self
+
 
 def load(path: str | Path) -> Profile:
     """Reads a profile file.

@@ -107,7 +107,9 @@ def fit(
             scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
             if optimisation.clip:
                 scaler.unscale_(optimiser)
-                nn.utils.clip_grad_norm_(module.parameters(), optimisation.clip)
+                # Networks of one job are clipped one by one, as if each were trained alone.
+                for part in module if isinstance(module, nn.ModuleList) else [module]:
+                    nn.utils.clip_grad_norm_(part.parameters(), optimisation.clip)
             step_optimiser(optimiser, scaler)
             task.after_step(step)
             note = ""

@@ -20,6 +20,7 @@ def build_optimiser(optimisation: Optimisation, module: nn.Module) -> torch.opti
 
     A part that offers `parameter_groups() -> [(parameters, factor)]` names all its parameters, whether they are trained
     in this epoch or not, so that the optimiser's state keeps its places; of the others those that require gradients.
+    A third entry, False, frees a group from weight decay.
     """
     groups = parameter_groups(module)
     if optimisation.optimiser == "sgd":
@@ -33,14 +34,18 @@ def build_optimiser(optimisation: Optimisation, module: nn.Module) -> torch.opti
 
 
 def parameter_groups(module: nn.Module) -> list[dict[str, Any]]:
-    """The parameters of a module by their factor on the learning rate, in the order of the module."""
-    groups: dict[float, list[nn.Parameter]] = {1.0: []}
+    """The parameters of a module by their factor on the learning rate and whether they decay, in the module's order."""
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {(1.0, True): []}
     for part in module if isinstance(module, nn.ModuleList) else [module]:
         own = getattr(part, "parameter_groups", None)
         asked = own() if own else [([p for p in part.parameters() if p.requires_grad], 1.0)]
-        for parameters, factor in asked:
-            groups.setdefault(factor, []).extend(parameters)
-    return [{"params": parameters, "factor": factor} for factor, parameters in groups.items() if parameters]
+        for parameters, factor, *decays in asked:
+            groups.setdefault((factor, all(decays)), []).extend(parameters)
+    return [
+        {"params": parameters, "factor": factor} | ({} if decays else {"weight_decay": 0.0})
+        for (factor, decays), parameters in groups.items()
+        if parameters
+    ]
 
 
 def step_optimiser(optimiser: torch.optim.Optimizer, scaler: torch.amp.GradScaler) -> None:

@@ -94,14 +94,22 @@ def shown(differences: pd.DataFrame, job: PaperJob) -> list[str]:
 
 
 def not_shown(differences: pd.DataFrame, job: PaperJob, results: Results) -> list[str]:
-    """What the run does not show; what speaks against a claim comes first."""
+    """What the run does not show: what speaks against a claim, what no such run could show, and what is open."""
     against = [claim for claim in claims(differences, job) if not claim.shows]
-    notes = [claim.sentence for claim in sorted(against, key=lambda claim: not claim.decided)]
+    notes = [claim.sentence for claim in against if claim.decided]
+    notes += _limits(job)
+    notes += [claim.sentence for claim in against if not claim.decided]
     notes += _not_above_baselines(job, results)
-    notes += [f"{_capital(note)}." for note in require_seeds(job, results)]
+    return notes + [f"{_capital(note)}." for note in require_seeds(job, results)]
+
+
+def _limits(job: PaperJob) -> list[str]:
+    """What no run of the profile could show."""
+    notes: list[str] = []
     data = (job.config or {}).get("data", {})
-    scored = [name for part in job.parts.values() for name in part.benchmarks]
-    embedded = [benchmark_label(name) for name in scored if (data.get(name) or {}).get("source") == "embedded"]
+    # PRW-mini is a part of PRW, so its data are the training set's.
+    scored = {name: part.trained_on.get(name, name) for part in job.parts.values() for name in part.benchmarks}
+    embedded = [benchmark_label(n) for n, kept in scored.items() if (data.get(kept) or {}).get("source") == "embedded"]
     if embedded:
         notes.append(
             f"Nothing about the real benchmarks: {', '.join(embedded)} are embedded, synthetic worlds in the official "

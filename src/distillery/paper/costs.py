@@ -48,7 +48,7 @@ class Times(Record):
     machine: dict[str, Any]
     """Where: `device`, `processor`, `threads`."""
     networks: Annotated[dict[str, Time], Field(min_length=1)]
-    """Time by `model/variant`."""
+    """Time by `model/variant`, of person search by `training set/method/variant`."""
 
     @property
     def place(self) -> str:
@@ -64,7 +64,7 @@ class ComputeProfile(Record):
     machine: dict[str, Any]
     """Where: `device`, `processor`, `threads`."""
     networks: Annotated[dict[str, Compute], Field(min_length=1)]
-    """Cost by `model/variant`."""
+    """Cost by `model/variant`, of person search by `training set/method/variant`."""
 
     gpu: Times | None = None
     """The same steps on a GPU, where one was measured."""
@@ -98,7 +98,7 @@ def read_compute(path: Path) -> ComputeProfile:
 
 
 def read_sidecars(paths: Iterable[Path]) -> dict[str, Sidecar]:
-    """Reads sidecars of checkpoints: size by `model/variant`; files of several seeds must agree.
+    """Reads sidecars of checkpoints: size by the name that compute.json uses; files of several seeds must agree.
 
     Sidecars that describe no network (look-up tables) are passed over.
     """
@@ -107,7 +107,7 @@ def read_sidecars(paths: Iterable[Path]) -> dict[str, Sidecar]:
         value = read_json(path)
         if isinstance(value, dict) and "parameter_count" not in value:
             continue
-        sidecar, key = validate(Sidecar, value, path, "train it again"), origin_of(path).key
+        sidecar, key = validate(Sidecar, value, path, "train it again"), origin_of(path).network
         if found.setdefault(key, sidecar) != sidecar:
             raise UserError(
                 f"has {sidecar.parameter_count} parameters, another seed of {key} has {found[key].parameter_count}",

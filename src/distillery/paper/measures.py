@@ -52,7 +52,11 @@ PERSON_SEARCH = (
     Measure("top10", "top-10", 100, 1),
     Measure("ap", "det. AP", 100, 1),
     Measure("recall", "det. recall", 100, 1),
+    Measure("map_true", "mAP, true boxes", 100, 1),
+    Measure("top1_true", "top-1, true boxes", 100, 1),
 )
+TRUE_BOX = "_true"
+"""End of the key of a measure of search on the annotated boxes, where nothing is detected."""
 MEASURES = {measure.key: measure for measure in (*TRACKING, *PERSON_SEARCH)}
 
 BENCHMARK_LABELS = {
@@ -66,6 +70,8 @@ BENCHMARK_LABELS = {
     "got10k": "GOT-10k (validation part)",
     "got10k_test": "GOT-10k (test, server)",
     "cuhk_sysu": "CUHK-SYSU",
+    "prw": "PRW",
+    "prw_mini": "PRW-mini",
 }
 """Benchmark, in the layout of which the data lie -> how readers see it."""
 
@@ -86,6 +92,9 @@ HEADLINE: dict[str, tuple[str, ...]] = {
     "got10k": ("ao", "sr_50"),
     "got10k_test": ("ao", "sr_50"),
     "cuhk_sysu": ("map", "top1", "ap", "recall"),
+    "prw": ("map", "top1", "ap", "recall"),
+    # Its images are PRW's, and so is what is detected in them.
+    "prw_mini": ("map", "top1"),
 }
 """Benchmark -> the measures that papers print and whose paired differences are reported; the first ranks."""
 

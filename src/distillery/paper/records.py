@@ -9,10 +9,10 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from distillery.config.paper_job import PaperJob, Part, Variant
+from distillery.config.paper_job import TRUE_BOXES, PaperJob, Part, Variant
 from distillery.errors import UserError
 from distillery.files import read_json
-from distillery.paper.measures import benchmark_label
+from distillery.paper.measures import TRUE_BOX, benchmark_label
 from distillery.paper.statistics import Estimate, estimate
 from distillery.paper.validation import Number, Record, validate
 
@@ -49,8 +49,14 @@ class Result(Record):
     """Fractions 0..1 by measure; None where a measure is not defined."""
     counts: dict[str, Any] = Field(default_factory=dict)
     """What was scored."""
+    gallery_size: int | None = None
+    """Person search: images in the galleries of `numbers`, -1 for all."""
     by_gallery_size: dict[str, dict[str, Number | None]] = Field(default_factory=dict)
     """Person search: `numbers` by gallery size."""
+    by_subset: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """CUHK-SYSU: `numbers` of the occluded and of the low-resolution queries."""
+    on_true_boxes: dict[str, Number | None] = Field(default_factory=dict)
+    """Person search: `numbers` of searching the annotated boxes instead of detections."""
     by_attribute: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Tracking: numbers by attribute, with the number of `sequences`."""
     curves: dict[str, list[Number]] = Field(default_factory=dict)
@@ -67,6 +73,13 @@ class Result(Record):
         """`model/variant`."""
         return f"{self.model}/{self.variant}"
 
+    def value(self, measure: str) -> float | None:
+        """One of the numbers; `…_true` is that on the annotated boxes, which some methods are given anyway."""
+        if not measure.endswith(TRUE_BOX):
+            return self.numbers.get(measure)
+        given = self.numbers if self.key in TRUE_BOXES else self.on_true_boxes
+        return given.get(measure.removesuffix(TRUE_BOX))
+
 
 @dataclass(frozen=True)
 class Results:
@@ -81,7 +94,7 @@ class Results:
 
     def values(self, benchmark: str, key: str, measure: str) -> dict[int, float]:
         """One measure by seed; empty where it was not scored."""
-        found = {result.seed: result.numbers.get(measure) for result in self.of(benchmark, key)}
+        found = {result.seed: result.value(measure) for result in self.of(benchmark, key)}
         return {seed: value for seed, value in found.items() if value is not None}
 
     def estimate(self, benchmark: str, key: str, measure: str) -> Estimate | None:
@@ -92,6 +105,15 @@ class Results:
         """One measure by seed at a gallery size."""
         found = {r.seed: r.by_gallery_size.get(size, {}).get(measure) for r in self.of(benchmark, key)}
         return {seed: value for seed, value in found.items() if value is not None}
+
+    def in_subset(self, benchmark: str, key: str, subset: str, measure: str) -> dict[int, float]:
+        """One measure by seed over the queries of a subset."""
+        found = {r.seed: r.by_subset.get(subset, {}).get(measure) for r in self.of(benchmark, key)}
+        return {seed: float(value) for seed, value in found.items() if value is not None}
+
+    def subsets(self, benchmark: str) -> list[str]:
+        """All subsets of queries that any variant was scored with, by name."""
+        return sorted({name for r in self.results if r.benchmark == benchmark for name in r.by_subset})
 
     def gallery_sizes(self, benchmark: str) -> list[str]:
         """All gallery sizes that any variant was scored with, ascending; "full" is the last."""
@@ -134,7 +156,7 @@ def read_metrics(paths: Iterable[Path]) -> Results:
     Raises:
         UserError: If there is none, one is missing or malformed, or two describe the same variant and seed.
     """
-    results: list[Result] = []
+    results: dict[tuple[str, str, int], Result] = {}
     origin: dict[tuple[str, str, int], Path] = {}
     for path in paths:
         result = validate(Result, read_json(path), path, _REMEDY)
@@ -149,10 +171,10 @@ def read_metrics(paths: Iterable[Path]) -> Results:
                 remedy="pass each result once",
             )
         origin[identity] = path
-        results.append(result)
+        results[identity] = result
     if not results:
         raise UserError("no metrics were given", remedy="pass the files that `distillery score` wrote")
-    return Results(tuple(results))
+    return Results(tuple(results.values()))
 
 
 def require_seeds(job: PaperJob, results: Results) -> list[str]:
@@ -166,7 +188,7 @@ def require_seeds(job: PaperJob, results: Results) -> list[str]:
         for variant in part.variants:
             expected: Sequence[int] = (0,) if variant.role == "baseline" else job.seeds
             lacking: dict[str, list[str]] = {}
-            for benchmark in wanted:
+            for benchmark in (name for name in wanted if name in (variant.benchmarks or wanted)):
                 present = {result.seed for result in results.of(benchmark, variant.key)}
                 missing = ", ".join(str(seed) for seed in expected if seed not in present)
                 if missing:

@@ -26,6 +26,8 @@ from distillery.paper.tables import TABLES
 
 _DUBLIN_CORE = "{http://purl.org/dc/elements/1.1/}"
 _MAX_SVG = 8 * 2**20
+FIRST_FEW = 12
+"""Sentences on what a run does not show that stand open on the first page; the reader unfolds the rest."""
 
 
 @dataclass(frozen=True)
@@ -73,18 +75,32 @@ SECTIONS = (
         ("tracking",),
         ("success", "precision", "normalized_precision", "expected_overlap"),
     ),
-    Section("ablations", "Ablations", ("ablations",), ("ablations", "gates")),
+    Section("ablations", "Ablations of the trackers", ("ablations",), ("ablations", "gates")),
+    Section("search_ablations", "Ablations of person search", ("search_ablations",), ("search_ablations",)),
     Section("selection", "Student selection", ("selection",), ("selection",)),
     *(_family(name, label) for name, label in FAMILY_LABELS.items()),
     Section("benchmarks", "Benchmark by benchmark", ("benchmarks", "attributes"), ("attributes",)),
     Section(
         "person_search",
-        "Person search: a look-up table as teacher",
+        "Person search: detecting and telling apart",
         ("person_search", "galleries"),
-        ("map_over_gallery", "ranked_galleries", "training_person_search"),
+        ("detection_and_search", "map_over_gallery", "ranked_galleries", "ranked_galleries_prw"),
+    ),
+    Section(
+        "person_search_teachers",
+        "Person search: a look-up table as teacher",
+        ("lookup_tables",),
+        ("feature_space", "compression"),
+    ),
+    Section(
+        "person_search_training",
+        "Person search: training",
+        figures=("training_oim", "training_qeeps", "training_teachers"),
     ),
     Section("cost", "Compression and speed", ("compute",), ("bubbles",)),
-    Section("data", "The test data", figures=("contact_sheet_tracking", "contact_sheet_person_search")),
+    Section(
+        "data", "The test data", figures=("contact_sheet_tracking", "contact_sheet_person_search", "contact_sheet_prw")
+    ),
     Section("evidence", "Published values", ("published",)),
 )
 """In order; of each, what the job has is shown."""
@@ -134,6 +150,7 @@ def write_report(
         headlines=headlines(job, results) if job.target == "headline" else [],
         shown=claims.shown(differences, job),
         not_shown=claims.not_shown(differences, job, results),
+        first_few=FIRST_FEW,
         scored=scored(results),
         sections=sections_of(job),
         tables=tables,
@@ -146,10 +163,10 @@ def write_report(
 
 
 def headlines(job: PaperJob, results: Results) -> list[tuple[str, str, list[Headline]]]:
-    """Head, measure and rows of every family on the first benchmark, and of person search."""
+    """Head, measure and rows of every family on the first benchmark, and of person search on all."""
     found: list[tuple[str, str, list[Headline]]] = []
     for paper, part in job.parts.items():
-        for benchmark in results.benchmarks(part)[:1]:
+        for benchmark in results.benchmarks(part)[: 1 if paper == "tracking" else None]:
             measure = first_measure(benchmark)
             families = families_on(part, results, [benchmark]) if paper == "tracking" else [None]
             for family in families:

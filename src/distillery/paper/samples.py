@@ -15,8 +15,9 @@ from distillery.data.manifest import dataset_root
 from distillery.errors import UserError
 from distillery.files import read_json
 from distillery.paper.origin import Origin, origin_of
-from distillery.person_search.benchmarks import cuhk_sysu
+from distillery.person_search.benchmarks import registry as searching
 from distillery.person_search.benchmarks.base import Protocol, SearchImage
+from distillery.person_search.benchmarks.prw import camera_of
 from distillery.person_search.predictions import Predictions, read_predictions
 from distillery.person_search.protocol import DETECTION_THRESHOLD, iou, iou_threshold
 from distillery.tracking.benchmarks import registry
@@ -93,19 +94,24 @@ def tracks(index: Path, chosen: Sequence[Video]) -> dict[str, Box]:
     }
 
 
-def search_pool(root: Path) -> list[SearchImage]:
+def search_pool(benchmark: str, root: Path) -> list[SearchImage]:
     """The test images with everybody annotated."""
-    return cuhk_sysu.load_test_pool(root).images
+    return searching.load_pool(benchmark, root).images
 
 
-def protocol(root: Path, gallery_size: int | None = None) -> Protocol:
-    """The protocol of a gallery size, by default of the largest."""
-    return cuhk_sysu.load_protocol(root, gallery_size or cuhk_sysu.gallery_sizes(root)[-1])
+def protocol(benchmark: str, root: Path) -> Protocol:
+    """The galleries that a benchmark's headline numbers are measured with."""
+    return searching.load_protocol(benchmark, root)
 
 
-def image_path(root: Path, name: str) -> Path:
-    """Where an image of the benchmark lies."""
-    return root / cuhk_sysu.IMAGE_FOLDER / name
+def image_path(benchmark: str, root: Path, name: str) -> Path:
+    """Where an image of a benchmark lies."""
+    return searching.image_folder(benchmark, root) / name
+
+
+def camera(image: str) -> int:
+    """The camera of a PRW image, by its name."""
+    return camera_of(image)
 
 
 def search_predictions(index: Path) -> Predictions:

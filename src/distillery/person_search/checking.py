@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from distillery.data.checking import CheckReport, decoded_size
 from distillery.errors import UserError
-from distillery.person_search.benchmarks import cuhk_sysu
+from distillery.person_search.benchmarks import cuhk_protocols, cuhk_sysu
 from distillery.person_search.benchmarks.base import Protocol
 
 _SAMPLE = 200
@@ -58,7 +58,9 @@ def check(root: Path, *, images: Literal["full", "sampled"] = "full") -> CheckRe
         report.counts["train_identities"] = len(people)
         if boxes is not None:
             _check_people(report, people, boxes, set(pool or ()))
-    _check_protocols(report, [p for p in protocols if p is not None], boxes, pool)
+    whole = [protocol for protocol in protocols if protocol is not None]
+    _check_protocols(report, whole, boxes, pool)
+    _check_subsets(report, whole[:1], boxes)
     if boxes is not None:
         _check_images(report, boxes, images)
     return report
@@ -123,6 +125,20 @@ def _check_protocols(
             cuhk_sysu.check_same_queries(protocols[0], protocol)
         except UserError as error:
             report.faults.append(f"{file}: {error}")
+
+
+def _check_subsets(report: CheckReport, protocols: list[Protocol], boxes: _Boxes | None) -> None:
+    for name, (path, _) in cuhk_protocols.SUBSETS.items():
+        subset = _attempt(report, partial(cuhk_sysu.load_subset, report.root, name))
+        if subset is None:
+            continue
+        report.counts[f"queries_{name}"] = len(subset.queries)
+        if boxes is not None:
+            _unknown(report, report.root / path, (query.image for query in subset.queries), boxes, "Images.mat")
+        for protocol in protocols:
+            lost = len(subset.queries) - len(cuhk_protocols.match_queries(subset, protocol)[1])
+            if lost:
+                report.notes.append(f"{report.root / path}: {lost} queries are no queries of {protocol.name}.")
 
 
 def _queries_with_positives(protocol: Protocol) -> NDArray[np.int64]:

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from distillery.config.person_search import Resize
+from distillery.config.search_network import Resize
 from distillery.data.images import read_image
 from distillery.engine.randomness import numpy_generator
 from distillery.person_search.benchmarks.base import SearchImage
@@ -102,10 +102,25 @@ def training_batch(store: ImageStore, *, seed: int, step: int, size: int, stride
         device: Where the batch goes.
     """
     mirrored = numpy_generator(seed, "mirror", step).random(size) < 0.5
+    return images_batch(store, order(seed, step, size, len(store)).tolist(), mirrored, stride, device)
+
+
+def images_batch(
+    store: ImageStore, indices: Sequence[int], mirrored: NDArray[np.bool_], stride: int, device: torch.device
+) -> Batch:
+    """Images of a store by index as a batch.
+
+    Args:
+        store: Training images.
+        indices: Of the images.
+        mirrored: Which of them are mirrored.
+        stride: Stride of the stem, to which images are padded.
+        device: Where the batch goes.
+    """
     images, sizes, boxes, ids = [], [], [], []
-    for index, mirror in zip(order(seed, step, size, len(store)), mirrored, strict=True):
-        pixels, scale = store[int(index)]
-        people = store.images[int(index)].boxes * np.float32(scale)
+    for index, mirror in zip(indices, mirrored, strict=True):
+        pixels, scale = store[index]
+        people = store.images[index].boxes * np.float32(scale)
         if mirror:
             pixels = pixels[:, ::-1]
             people = np.stack(
@@ -114,7 +129,7 @@ def training_batch(store: ImageStore, *, seed: int, step: int, size: int, stride
         images.append(normalised(_tensor(pixels).to(device)))
         sizes.append((pixels.shape[0], pixels.shape[1]))
         boxes.append(torch.from_numpy(people).to(device))
-        ids.append(torch.from_numpy(store.images[int(index)].ids).to(device))
+        ids.append(torch.from_numpy(store.images[index].ids).to(device))
     return Batch(_padded(images, stride), sizes, boxes, ids)
 
 

@@ -1,232 +1,193 @@
-"""Runs a network over a benchmark: detections in the test pool, features of the queries."""
+"""Runs a network over benchmarks: detections in the test images, features of the queries, or pairs of both."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
-from distillery.config.person_search import Resize, SearchJob, SearchTraining
-from distillery.engine.checkpoint import sidecar_path
+from distillery.config.search_jobs import SearchJob, SearchTraining
+from distillery.engine.checkpoint import load_sidecar, sidecar_path
 from distillery.engine.devices import Device, prepare
-from distillery.engine.progress import Progress
+from distillery.errors import UserError
 from distillery.files import sha256_of_file, write_json
-from distillery.person_search.benchmarks import cuhk_sysu
-from distillery.person_search.benchmarks.base import Query, SearchImage
-from distillery.person_search.checkpoints import load_network, parameters_of
-from distillery.person_search.dataset import Pixels, as_input, crop, load_resized
+from distillery.person_search.benchmarks import registry
+from distillery.person_search.benchmarks.cuhk_sysu import FULL_GALLERY
+from distillery.person_search.checkpoints import KINDS, load_network, parameters_of
+from distillery.person_search.folding import folded
+from distillery.person_search.gallery import Tests, load_tests, run
 from distillery.person_search.network import OIMNetwork
-from distillery.person_search.predictions import Predictions, write_predictions
-from distillery.person_search.reid import ReIDNetwork
+from distillery.person_search.predictions import (
+    AnyPredictions,
+    Detections,
+    PairPredictions,
+    Predictions,
+    write_predictions,
+)
+from distillery.person_search.qeeps import QEEPSNetwork
+from distillery.person_search.qeeps_inference import PairSearcher, described, search_pairs
+from distillery.person_search.searchers import NetworkSearcher, Searcher, TeacherSearcher
 
 HISTOGRAM = "histogram"
 """Name of the baseline, in place of a checkpoint."""
-_TIMED = (
-    "the network on one image at a time: from decoded and resized pixels to boxes, scores and id features; "
-    "reading, resizing and queries are not counted"
-)
+BATCH = {"cpu": 1, "cuda": 8}
+"""Images of one size that a network sees at a time, by device; results depend on it by rounding alone."""
+
+Answer = tuple[AnyPredictions, dict[str, Any]]
+"""Predictions, and what the sidecar says about them."""
 
 
-class Searcher(Protocol):
-    """What finds and describes people, one image at a time."""
+def search(checkpoint: Path | str, root: Path, targets: Mapping[str, Path], parameters: SearchJob) -> None:
+    """Writes the predictions of a network, or of the baseline `histogram`, for benchmarks that share their images.
 
-    resize: Resize | None
-
-    def gallery(self, pixels: Pixels, people: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Boxes (K, 4), scores (K,) and features (K, D) of an image; `people` (N, 4) are its annotated boxes.
-
-        All boxes are in pixels of the resized image (H, W, 3).
-        """
-
-    def queries(self, boxes: Tensor) -> Tensor:
-        """Features (M, D) of given boxes (M, 4) in the image that `gallery` had last."""
-
-
-class NetworkSearcher:
-    """The person-search network; with `true_boxes` it describes annotated people instead of detecting."""
-
-    def __init__(self, network: OIMNetwork, resize: Resize, device: Device, *, true_boxes: bool) -> None:
-        self.resize: Resize | None = resize
-        self._network = network
-        self._device = device
-        self._true_boxes = true_boxes
-        self._features: Tensor | None = None
-
-    def gallery(self, pixels: Pixels, people: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """See `Searcher`."""
-        with self._device.autocast():
-            self._features = self._network.stem(as_input(pixels, self._network.stem.stride, self._device.torch))
-            if self._true_boxes:
-                return people, torch.ones(len(people)), self.queries(people)
-            found = self._network.detect(self._features, pixels.shape[:2])
-        return found.boxes, found.scores, found.features
-
-    def queries(self, boxes: Tensor) -> Tensor:
-        """See `Searcher`."""
-        assert self._features is not None
-        with self._device.autocast():
-            return self._network.describe(self._features, boxes.to(self._device.torch))
-
-
-class TeacherSearcher:
-    """The re-ID teacher on annotated boxes, every one with score 1."""
-
-    def __init__(self, network: ReIDNetwork, device: Device) -> None:
-        self.resize: Resize | None = None
-        self._network = network
-        self._device = device
-        self._pixels: Pixels | None = None
-
-    def gallery(self, pixels: Pixels, people: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """See `Searcher`."""
-        self._pixels = pixels
-        return people, torch.ones(len(people)), self.queries(people)
-
-    def queries(self, boxes: Tensor) -> Tensor:
-        """See `Searcher`."""
-        assert self._pixels is not None
-        crops = [crop(self._pixels, box.numpy(), self._network.crop) for box in boxes]
-        with self._device.autocast():
-            return self._network.embed(crops, self._device.torch)
-
-
-@dataclass
-class _Collected:
-    images: list[str] = field(default_factory=list)
-    boxes: list[NDArray[np.float32]] = field(default_factory=list)
-    scores: list[NDArray[np.float32]] = field(default_factory=list)
-    features: list[NDArray[np.float32]] = field(default_factory=list)
-    queries: dict[int, NDArray[np.float32]] = field(default_factory=dict)
-    seconds: float = 0.0
-
-
-def search(checkpoint: Path | str, root: Path, results: Path, parameters: SearchJob) -> None:
-    """Writes the predictions of a network, or of the baseline `histogram`, for a root in CUHK-SYSU layout.
-
-    Features are plain cosine features: they are not weighted by the person score.
+    OIM networks and re-ID networks describe detections by features, which are not weighted by the person score; QEEPS
+    networks answer about pairs, and about detections without a query, for which an image is its own query; detectors
+    detect.
 
     Args:
-        checkpoint: Checkpoint of a person-search network or a re-ID teacher (its kind decides), or "histogram".
+        checkpoint: Checkpoint of any network of this paper (its kind decides), or "histogram".
         root: The dataset.
-        results: `….npz` to write; what was run and how fast lies beside it as `….json`.
+        targets: Benchmark -> `….npz` to write; what was run and how fast lies beside it as `….json`.
         parameters: Of the job.
 
     Raises:
-        UserError: If the dataset or the checkpoint is missing, malformed or of another kind.
+        UserError: If the dataset or the checkpoint is missing, malformed or of another kind, or the benchmarks do not
+            share their images.
     """
+    _check(targets, root)
     if checkpoint == HISTOGRAM:
-        predictions, index = _run_histogram(root)
+        answers = _run_histogram(root, list(targets), parameters)
     else:
-        predictions, index = _run_network(Path(checkpoint), root, parameters)
-    write_predictions(results, predictions)
-    described = {
-        **index,
-        "benchmark": "cuhk_sysu",
-        "detections": len(predictions.gallery_image),
-        "queries": len(predictions.query_feature),
-        "parameters": parameters.model_dump(mode="json"),
-        "sha256": sha256_of_file(results),
-    }
-    write_json(sidecar_path(results), described)
+        answers = _run_network(Path(checkpoint), root, list(targets), parameters)
+    for benchmark, results in targets.items():
+        predictions, index = answers[benchmark]
+        write_predictions(results, predictions)
+        described = {
+            **index,
+            "benchmark": benchmark,
+            "parameters": parameters.model_dump(mode="json"),
+            "sha256": sha256_of_file(results),
+        }
+        write_json(sidecar_path(results), described)
 
 
-def _run_histogram(root: Path) -> tuple[Predictions, dict[str, Any]]:
-    from distillery.person_search.histogram import histogram_predictions
+def _check(targets: Mapping[str, Path], root: Path) -> None:
+    if not targets:
+        raise UserError("no benchmark is named", place="--results", remedy="give BENCHMARK=FILE.npz")
+    for benchmark, results in targets.items():
+        if results.suffix != ".npz":  # the sidecar takes the other suffix
+            raise UserError("does not end in .npz", file=results, place=f"--results {benchmark}", remedy="rename it")
+    if len(set(targets.values())) != len(targets):
+        raise UserError("two benchmarks would write one file", place="--results", remedy="give each its own")
+    if len({registry.image_folder(benchmark, root) for benchmark in targets}) > 1:
+        raise UserError(f"{' and '.join(targets)} do not share their images", remedy="run one after the other")
+
+
+def _run_histogram(root: Path, benchmarks: list[str], parameters: SearchJob) -> dict[str, Answer]:
+    from distillery.person_search.histogram import predictions_of_all
 
     begin = time.perf_counter()
-    predictions = histogram_predictions(root)
+    predictions = predictions_of_all(root, benchmarks)
     seconds = time.perf_counter() - begin
-    images = len(cuhk_sysu.load_test_pool(root).images)
+    images = len(registry.load_pool(benchmarks[0], root).images)
     timed = "reading the images, histograms of gallery and queries"
-    return predictions, {"model": HISTOGRAM, "true_boxes": True, **_speed(images, seconds, timed)}
+    answers: dict[str, Answer] = {}
+    for name, one in predictions.items():
+        if parameters.queries is not None:
+            one.query_feature[parameters.queries :] = np.nan
+        index = {"model": HISTOGRAM, "true_boxes": True, **_speed(images, seconds, timed), **_counted(one)}
+        answers[name] = one, index
+    return answers
 
 
-def _run_network(checkpoint: Path, root: Path, parameters: SearchJob) -> tuple[Predictions, dict[str, Any]]:
+def _run_network(checkpoint: Path, root: Path, benchmarks: list[str], parameters: SearchJob) -> dict[str, Answer]:
     device = prepare(parameters.compute)
-    network = load_network(checkpoint).to(device.torch)
-    pool = cuhk_sysu.load_test_pool(root)
-    queries = cuhk_sysu.load_protocol(root, cuhk_sysu.gallery_sizes(root)[0]).queries
+    network = folded(load_network(checkpoint)).to(device.torch)
     searcher: Searcher
     if isinstance(network, OIMNetwork):
+        if network.identification is None and parameters.true_boxes:
+            raise UserError(
+                "is a detector, which says nothing about given boxes",
+                file=checkpoint,
+                place="true_boxes",
+                remedy="leave it out",
+            )
         trained = parameters_of(checkpoint)
         assert isinstance(trained, SearchTraining)
-        kind, true_boxes = "oim", parameters.true_boxes
-        searcher = NetworkSearcher(network, trained.resize, device, true_boxes=true_boxes)
+        searcher = NetworkSearcher(network, trained.resize, device, true_boxes=parameters.true_boxes)
     else:
-        kind, true_boxes = "reid", True
         searcher = TeacherSearcher(network, device)
-    found = run(searcher, pool.images, queries, root / cuhk_sysu.IMAGE_FOLDER, device)
-    index = {
-        "model": kind,
+    tests = load_tests(root, benchmarks, parameters.queries)
+    index: dict[str, Any] = {
+        "model": load_sidecar(checkpoint, kind=KINDS)["kind"],
         "checkpoint": str(checkpoint),
-        "true_boxes": true_boxes,
         "inputs": {"checkpoint": sha256_of_file(checkpoint)},
         "device": str(device.torch),
         "score_weighting": False,
-        **_speed(len(pool.images), found.seconds, _TIMED),
+        "true_boxes": parameters.true_boxes or not isinstance(network, OIMNetwork),
     }
-    predictions = Predictions(
-        gallery_image=np.array(found.images, np.str_),
-        gallery_box=np.concatenate(found.boxes),
-        gallery_score=np.concatenate(found.scores),
-        gallery_feature=np.concatenate(found.features),
-        query_feature=np.stack([found.queries[row] for row in range(len(queries))]),
-    )
-    return predictions, index
+    describes = searcher.describes and not isinstance(network, QEEPSNetwork)
+    people = describes and parameters.beside and not index["true_boxes"]
+    found = run(searcher, tests, device, _batch(device, searcher), queries=describes, people=people)
+    answers: dict[str, Answer] = {}
+    if isinstance(network, QEEPSNetwork):
+        assert searcher.resize is not None
+        images = {image.name: image for image in (*tests.pool, *tests.outside)}
+        pairs = PairSearcher(network, searcher.resize, images, device, true_boxes=parameters.true_boxes)
+        for name in benchmarks:
+            predictions, counted = _run_pairs(pairs, root, name, tests, parameters)
+            answers[name] = replace(predictions, detections=found.detections()), index | counted
+        return answers
+    index |= _speed(len(tests.pool), found.seconds, _timed(device, searcher))
+    for name in benchmarks:
+        one = found.detections()
+        if describes:
+            one = found.with_people(found.predictions(name, tests.counts[name]), tests.pool)
+        answers[name] = one, index | _counted(one)
+    return answers
 
 
-@torch.no_grad()
-def run(
-    searcher: Searcher, pool: Sequence[SearchImage], queries: Sequence[Query], folder: Path, device: Device
-) -> _Collected:
-    """Runs a searcher over the pool and over query images that are not in it; every image is read once."""
-    wanted: dict[str, list[int]] = {}
-    for row, query in enumerate(queries):
-        wanted.setdefault(query.image, []).append(row)
-    known = {image.name for image in pool}
-    nobody = np.zeros((0, 4), np.float32), np.zeros(0, np.int64)
-    outside = [SearchImage(name, folder / name, *nobody) for name in wanted if name not in known]
-    found = _Collected()
-    with Progress("search", len(pool) + len(outside)) as progress:
-        for image in [*pool, *outside]:
-            pixels, scale = load_resized(image, searcher.resize)
-            begin = time.perf_counter()
-            boxes, scores, features = searcher.gallery(pixels, torch.from_numpy(image.boxes * np.float32(scale)))
-            _synchronise(device)
-            if image.name in known:
-                found.seconds += time.perf_counter() - begin
-                found.images += [image.name] * len(boxes)
-                found.boxes.append(_numpy(boxes) / np.float32(scale))
-                found.scores.append(_numpy(scores))
-                found.features.append(_numpy(features))
-            rows = wanted.get(image.name, [])
-            if rows:
-                probes = torch.from_numpy(np.stack([queries[row].box for row in rows]) * np.float32(scale))
-                found.queries |= dict(zip(rows, _numpy(searcher.queries(probes)), strict=True))
-            progress.update()
-    return found
+def _run_pairs(
+    searcher: PairSearcher, root: Path, benchmark: str, tests: Tests, parameters: SearchJob
+) -> tuple[PairPredictions, dict[str, Any]]:
+    sizes = registry.gallery_sizes(benchmark, root)
+    whole = sizes == [FULL_GALLERY]  # PRW has no other gallery, whatever is asked of other sets
+    size = sizes[0] if whole or parameters.gallery_size is None else parameters.gallery_size
+    protocol = registry.load_protocol(benchmark, root, gallery_size=size)
+    count = len(tests.queries[benchmark])
+    found = search_pairs(searcher, protocol, count)
+    predictions = found.predictions(np.arange(tests.counts[benchmark]) < count, protocol.gallery_size)
+    return predictions, {
+        **described(found, protocol),
+        "detections": len(predictions.pair_image),
+        "queries": count,
+    }
+
+
+def _batch(device: Device, searcher: Searcher) -> int:
+    """A re-ID network takes images as they are, whose crops it batches itself."""
+    return BATCH[device.torch.type] if searcher.resize else 1
+
+
+def _timed(device: Device, searcher: Searcher) -> str:
+    at_a_time = _batch(device, searcher)
+    many = "one image at a time" if at_a_time == 1 else f"up to {at_a_time} images of one size at a time"
+    answer = "boxes, scores and id features" if searcher.describes else "boxes and scores"
+    return f"the network on {many}: from decoded and resized pixels to {answer}; reading and queries are not counted"
+
+
+def _counted(predictions: AnyPredictions) -> dict[str, int]:
+    assert isinstance(predictions, Detections)
+    queries = 0
+    if isinstance(predictions, Predictions):
+        queries = int((~np.isnan(predictions.query_feature).all(axis=1)).sum())
+    return {"detections": len(predictions.gallery_image), "queries": queries}
 
 
 def _speed(images: int, seconds: float, timed: str) -> dict[str, Any]:
-    return {
-        "images": images,
-        "seconds": seconds,
-        "images_per_second": images / seconds if seconds > 0 else 0.0,
-        "timed": timed,
-    }
-
-
-def _numpy(tensor: Tensor) -> NDArray[np.float32]:
-    return np.asarray(tensor.detach().float().cpu().numpy(), np.float32)
-
-
-def _synchronise(device: Device) -> None:
-    if device.torch.type == "cuda":
-        torch.cuda.synchronize(device.torch)
+    rate = images / seconds if seconds > 0 else 0.0
+    return {"images": images, "seconds": seconds, "images_per_second": rate, "timed": timed}

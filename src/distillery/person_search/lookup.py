@@ -1,8 +1,8 @@
 """The pre-computed look-up table of ID features ("Knowledge Distillation for End-to-End Person Search", BMVC 2019).
 
 The paper does not say how its rows are made. Here a row is the mean of the teacher's L2-normalised features of an
-identity, normalised again; `random` unit rows are the control that tells a teacher's knowledge from a fixed
-target.
+identity, normalised again, or the row of the teacher's own table when its training ended; `random` unit rows are the
+control that tells a teacher's knowledge from a fixed target.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from distillery.files import sha256_of_file, write_json
 KIND = "lookup"
 ROWS = "rows"
 """Name of the tensor in the file: (L, D) float32, every row of length 1."""
+CHECK = "check the dataset with `distillery check`"
 _UNIT_TOLERANCE = 1e-3
 
 
@@ -38,15 +39,30 @@ def mean_rows(features: Tensor, ids: Tensor, identities: int) -> Tensor:
         (L, D) of length 1.
 
     Raises:
-        UserError: If an identity has no feature, or its features cancel out.
+        UserError: If a feature holds NaN or infinity, an id lies outside the table, an identity has no feature, or its
+            features cancel out.
     """
-    sums = torch.zeros(identities, features.shape[1]).index_add_(0, ids, F.normalize(features))
-    empty = torch.where(sums.norm(dim=1) < 1e-6)[0]
+    if len(outside := ids[(ids < 0) | (ids >= identities)]):
+        raise UserError(
+            f"identity {int(outside[0])} of a feature lies outside the table of {identities} rows",
+            remedy="take teacher, table and student from the same dataset; " + CHECK,
+        )
+    if len(broken := torch.unique(ids[~features.isfinite().all(dim=1)])):
+        raise UserError(
+            f"the features of identity {int(broken[0])} hold NaN or infinity ({len(broken)} such identities)",
+            remedy="train the teacher again with a lower learning rate, or in float32",
+        )
+    sums = torch.zeros(identities, features.shape[1]).index_add_(0, ids, F.normalize(features.float()))
+    empty = torch.where(torch.bincount(ids, minlength=identities) == 0)[0]
     if len(empty):
         raise UserError(
             f"identity {int(empty[0])} has no image to compute a feature from ({len(empty)} such identities)",
-            file="annotation/test/train_test/Train.mat",
-            remedy="check the dataset with `distillery check`",
+            remedy=CHECK,
+        )
+    if len(vanished := torch.where(sums.norm(dim=1) < 1e-6)[0]):
+        raise UserError(
+            f"the features of identity {int(vanished[0])} cancel out ({len(vanished)} such identities)",
+            remedy="train the teacher longer: it tells nobody apart",
         )
     return F.normalize(sums)
 
@@ -54,32 +70,6 @@ def mean_rows(features: Tensor, ids: Tensor, identities: int) -> Tensor:
 def random_rows(identities: int, dimension: int, seed: int) -> Tensor:
     """Random directions (L, D) of length 1."""
     return F.normalize(torch.randn(identities, dimension, generator=torch_generator(seed, "lookup", "random")))
-
-
-def quality(rows: Tensor, features: Tensor | None = None, ids: Tensor | None = None) -> dict[str, float]:
-    """How well a table separates the identities it was made from, in cosines.
-
-    Args:
-        rows: (L, D) of length 1.
-        features: (N, D) of length 1, from which it was made.
-        ids: (N,) their identities.
-
-    Returns:
-        `intra_class`: mean of a feature with its own row; `inter_class`: mean of two rows; `nearest`: mean of a row
-        with the nearest other one; `top1`: share of features that are nearest to their own row. Without features
-        only those of the rows.
-    """
-    similarity = rows @ rows.T
-    count = len(rows)
-    numbers = {"inter_class": 0.0, "nearest": 0.0}
-    if count > 1:
-        numbers["inter_class"] = float((similarity.sum() - similarity.trace()) / (count * (count - 1)))
-        numbers["nearest"] = float(similarity.fill_diagonal_(-2).amax(1).mean())
-    if features is not None and ids is not None:
-        own = features @ rows.T
-        numbers["intra_class"] = float(own.gather(1, ids[:, None]).mean())
-        numbers["top1"] = float((own.argmax(1) == ids).float().mean())
-    return numbers
 
 
 def save_table(path: Path, rows: Tensor, sidecar: Mapping[str, Any]) -> None:

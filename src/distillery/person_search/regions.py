@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torchvision.models.detection._utils import BalancedPositiveNegativeSampler, BoxCoder, Matcher
-from torchvision.ops import box_iou, clip_boxes_to_image, nms, roi_align, roi_pool
+from torchvision.ops import box_iou, clip_boxes_to_image, nms, roi_pool
 
-from distillery.config.person_search import Regions
+from distillery.config.search_network import Regions
+from distillery.person_search.pooling import align_regions
 
 BOX_CODER = BoxCoder(weights=(10.0, 10.0, 5.0, 5.0))
 
@@ -62,14 +63,17 @@ def sample_regions(proposals: Tensor, boxes: Tensor, ids: Tensor, config: Region
     return Sample(regions, matched[chosen] >= 0, ids[person], BOX_CODER.encode_single(boxes[person], regions))
 
 
+def joined(samples: Sequence[Sample]) -> Sample:
+    """The samples of the images of a batch as one."""
+    return Sample(*(torch.cat(parts) for parts in zip(*samples, strict=True)))
+
+
 def pool_regions(features: Tensor, boxes: Sequence[Tensor], stride: int, config: Regions) -> Tensor:
     """Pools (B, C, h, w) features in B lists of boxes to (R, C, *config.size)."""
-    size, scale = list(config.size), 1 / stride
     if config.pooling == "pool":
-        pooled: Tensor = roi_pool(features, list(boxes), size, scale)
-    else:
-        pooled = roi_align(features, list(boxes), size, scale, sampling_ratio=config.sampling, aligned=True)
-    return pooled
+        pooled: Tensor = roi_pool(features, list(boxes), list(config.size), 1 / stride)
+        return pooled
+    return align_regions(features, boxes, config.size, 1 / stride, config.sampling)
 
 
 def detection_losses(scores: Tensor, deltas: Tensor, foreground: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:

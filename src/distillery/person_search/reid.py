@@ -6,16 +6,15 @@ The feature is L2-normalised, the softmax runs over its cosines with one weight 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from itertools import islice
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from distillery.config.person_search import ReIDTeacher
-from distillery.person_search.benchmarks.base import SearchImage
-from distillery.person_search.dataset import ImageStore, Pixels, crop, crops_as_input
+from distillery.config.search_distillation import ReIDTeacher
+from distillery.person_search.dataset import Pixels, crops_as_input
 from distillery.person_search.resnet import Head, Stem
 
 _BATCH = 64
@@ -53,24 +52,10 @@ class ReIDNetwork(nn.Module):
         return F.cross_entropy(features @ F.normalize(self.classifier).T / self.temperature, ids)
 
     @torch.no_grad()
-    def embed(self, crops: Sequence[Pixels], device: torch.device) -> Tensor:
+    def embed(self, crops: Iterable[Pixels], device: torch.device) -> Tensor:
         """Features (N, D) of length 1, on the CPU, of crops (H, W, 3) uint8 in the network's crop size."""
         self.eval()
-        parts = [self(crops_as_input(crops[at : at + _BATCH], device)).cpu() for at in range(0, len(crops), _BATCH)]
-        return torch.cat(parts) if parts else torch.zeros(0, self.embedding.out_features)
-
-    def embed_people(self, store: ImageStore, people: Sequence[tuple[int, int]], device: torch.device) -> Tensor:
-        """Features (N, D) of annotated people, each an (image index, box index) of `store`."""
-        parts = []
-        for at in range(0, len(people), _BATCH):
-            crops = [
-                crop(store[image][0], store.images[image].boxes[person], self.crop)
-                for image, person in people[at : at + _BATCH]
-            ]
-            parts.append(self.embed(crops, device))
-        return torch.cat(parts) if parts else torch.zeros(0, self.embedding.out_features)
-
-
-def labelled_people(images: Sequence[SearchImage]) -> list[tuple[int, int]]:
-    """(image index, box index) of everybody with an identity."""
-    return [(image, int(person)) for image, item in enumerate(images) for person in np.flatnonzero(item.ids >= 0)]
+        waiting, parts = iter(crops), [torch.zeros(0, self.embedding.out_features)]
+        while batch := list(islice(waiting, _BATCH)):
+            parts.append(self(crops_as_input(batch, device)).cpu())
+        return torch.cat(parts)

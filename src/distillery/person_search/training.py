@@ -1,253 +1,215 @@
-"""Training jobs of the second paper: the re-ID teacher, the look-up table, the person-search network."""
+"""Training jobs of the person-search networks: the students of a run, on the same batches."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from distillery.config.person_search import LookUpJob, ReIDTraining, ResNetShape, SearchTraining
+from distillery.config.search_jobs import SearchTraining, StudentJob
 from distillery.engine.devices import Device, prepare
 from distillery.engine.job import Output, train
-from distillery.engine.randomness import numpy_generator, seed_torch
+from distillery.engine.randomness import seed_torch
 from distillery.errors import UserError
-from distillery.files import sha256_of_file
-from distillery.person_search.benchmarks.base import SearchSplit
-from distillery.person_search.benchmarks.cuhk_sysu import load_train
-from distillery.person_search.checkpoints import OIM, REID, load_teacher
-from distillery.person_search.dataset import (
-    ImageStore,
-    crop,
-    crops_as_input,
-    jittered,
-    order,
-    training_batch,
-)
-from distillery.person_search.lookup import load_table, mean_rows, quality, random_rows, save_table
-from distillery.person_search.network import Identified, OIMNetwork, build_network
-from distillery.person_search.reid import ReIDNetwork, labelled_people
-from distillery.person_search.resnet import Head, Stem, load_pretrained
+from distillery.person_search.checkpoints import load_detector
+from distillery.person_search.dataset import ImageStore, training_batch
+from distillery.person_search.lookup import load_table
+from distillery.person_search.methods import method_of
+from distillery.person_search.network import Batch, OIMNetwork, build_network
+from distillery.person_search.splits import load_backbone, training_split, weights_of
+from distillery.person_search.students import Student, start_from
+from distillery.person_search.teaching import DetectionTeacher, check_fit
 
 
 class SearchTask:
-    """Trains the person-search network; tables and queue are updated after each step.
+    """Trains person-search networks side by side; tables and queues are updated after each step.
+
+    Every network sees the same batches and draws the same random numbers as if it were trained alone. The detection
+    teacher looks at each batch once for all of them.
 
     Args:
-        network: On the device.
+        students: By the name of their variant, on the device.
         store: Training images.
         parameters: Of the job.
         device: Where it computes.
+        teacher: The detection teacher, if a student has one.
     """
 
-    def __init__(self, network: OIMNetwork, store: ImageStore, parameters: SearchTraining, device: Device) -> None:
-        self.module: nn.Module = network
-        self._network = network
+    def __init__(
+        self,
+        students: Mapping[str, Student],
+        store: ImageStore,
+        parameters: SearchTraining,
+        device: Device,
+        teacher: DetectionTeacher | None = None,
+    ) -> None:
+        self.module: nn.Module = nn.ModuleList(students.values())
+        self._students = students
         self._store = store
         self._parameters = parameters
-        self._weights = parameters.weights.model_dump()
         self._device = device.torch
-        self._identified: Identified | None = None
+        self._teacher = teacher
 
-    def loss(self, step: int) -> tuple[Tensor, Mapping[str, Tensor]]:
-        """Weighted sum of the five losses, and each of them unweighted."""
-        batch = training_batch(
+    def batch(self, step: int) -> Batch:
+        """The batch of a step, from (seed, step) alone."""
+        return training_batch(
             self._store,
             seed=self._parameters.seed,
             step=step,
             size=self._parameters.optimisation.batch,
-            stride=self._network.stem.stride,
+            stride=next(iter(self._students.values())).network.stem.stride,
             device=self._device,
         )
-        terms, self._identified = self._network(batch)
-        return torch.stack([self._weights[name] * term for name, term in terms.items()]).sum(), terms
-
-    def after_step(self, step: int) -> None:
-        """Takes the step's id features into table and queue."""
-        assert self._identified is not None
-        self._network.identification.update(*self._identified)
-        self._identified = None
-
-
-class ReIDTask:
-    """Trains the re-ID teacher on the labelled people's crops, augmented at random.
-
-    Args:
-        network: On the device.
-        store: Training images in their own size.
-        parameters: Of the job.
-        device: Where it computes.
-    """
-
-    def __init__(self, network: ReIDNetwork, store: ImageStore, parameters: ReIDTraining, device: Device) -> None:
-        self.module: nn.Module = network
-        self._network = network
-        self._store = store
-        self._parameters = parameters
-        self._device = device.torch
-        self._people = labelled_people(store.images)
 
     def loss(self, step: int) -> tuple[Tensor, Mapping[str, Tensor]]:
-        """Identity loss, and the share of crops that are classified rightly."""
-        teacher, seed = self._parameters.teacher, self._parameters.seed
-        generator = numpy_generator(seed, "augmentation", step)
-        crops, ids = [], []
-        for index in order(seed, step, teacher.optimisation.batch, len(self._people)):
-            image, person = self._people[int(index)]
-            annotated = self._store.images[image]
-            part = crop(
-                self._store[image][0], jittered(annotated.boxes[person], teacher.jitter, generator), teacher.crop
-            )
-            crops.append(part[:, ::-1] if generator.random() < 0.5 else part)
-            ids.append(annotated.ids[person])
-        labels = torch.from_numpy(np.array(ids)).to(self._device)
-        loss = self._network.loss(self._network(crops_as_input(crops, self._device)), labels)
-        return loss, {"identity": loss}
+        """Sum of the networks' weighted losses, and each term unweighted as `<variant>/<term>`."""
+        batch = self.batch(step)
+        view = self._teacher.look(batch.images) if self._teacher else None
+        totals: list[Tensor] = []
+        logged: dict[str, Tensor] = {}
+        for name, student in self._students.items():
+            seed_torch(self._parameters.seed, "step", step)  # the samplers draw from torch's global generator
+            terms = student(batch, view)
+            totals += [student.factors[term] * value for term, value in terms.items()]
+            logged |= {f"{name}/{term}": value for term, value in terms.items()}
+        return torch.stack(totals).sum(), logged
 
     def after_step(self, step: int) -> None:
-        """Nothing is learnt but by gradient."""
+        """Takes the step's id features into tables and queues."""
+        for student in self._students.values():
+            student.update()
 
 
-def train_search(parameters: SearchTraining, manifest: Path, table: Path | None, out: Path) -> None:
-    """Trains a person-search network; with a table its rows replace the online ones and stay as they are.
+class SearchMethod(NamedTuple):
+    """What a module of `methods.METHODS` offers as `METHOD`.
+
+    Attributes:
+        build: A network from the job's parameters, its own, the number of identities and the rows of its table.
+        task: What trains the networks.
+        weights: Weight of every supervised loss of a network.
+    """
+
+    build: Callable[[SearchTraining, StudentJob, int, Tensor | None], OIMNetwork]
+    task: Callable[[Mapping[str, Student], ImageStore, SearchTraining, Device, DetectionTeacher | None], SearchTask]
+    weights: Callable[[SearchTraining], Mapping[str, float]]
+
+
+METHOD = SearchMethod(build_network, SearchTask, lambda parameters: parameters.weights.model_dump())
+
+
+def train_search(
+    parameters: SearchTraining,
+    manifest: Path,
+    outputs: Mapping[str, Path],
+    *,
+    tables: Mapping[str, Path] | None = None,
+    detector: Path | None = None,
+    starts: Mapping[str, Path] | None = None,
+) -> None:
+    """Trains the networks of a job; with a table its rows replace the online ones.
 
     Args:
         parameters: Of the job.
-        manifest: `….json` of a dataset in CUHK-SYSU layout, which lies in the folder of the same name.
-        table: Look-up table, or None for plain OIM.
-        out: Checkpoint to write; sidecar and metrics lie beside it.
+        manifest: `….json` of a dataset with a training part, which lies in the folder of the same name.
+        outputs: Checkpoint of each network by variant; sidecar and metrics lie beside it.
+        tables: Look-up table of each variant that has one.
+        detector: Checkpoint of the detection teacher, if a network learns from one.
+        starts: Checkpoint from which a network starts.
 
     Raises:
-        UserError: If the dataset, the table or the pre-trained weights are missing or do not fit.
+        UserError: If the dataset, a table, a teacher, a start or the pre-trained weights are missing or do not fit.
     """
+    tables, starts = tables or {}, starts or {}
+    _check_names(parameters, outputs, tables, starts)
+    method: SearchMethod = method_of(parameters.method)
     device = prepare(parameters.compute)
-    split = _training_split(manifest)
-    dimension = parameters.identification.dimension
-    rows = None if table is None else load_table(table, split.identities, dimension)
-    seed_torch(parameters.seed, "initialisation")
-    network = build_network(parameters, split.identities, rows)
-    _load_backbone(parameters.shape, network.stem, network.head)
-    network.to(device.torch)
-    inputs = {"data": manifest} | ({} if table is None else {"table": table}) | _weights_of(parameters.shape)
+    split = training_split(manifest)
+    teacher = _teacher(parameters, detector, device)
+    inputs = {"data": manifest} | ({"detector": detector} if detector and teacher else {})
+    inputs |= {f"table {name}": path for name, path in tables.items()}
+    inputs |= {f"start {name}": path for name, path in starts.items()}
+    students, sidecars = {}, {}
+    for name, job in parameters.students.items():
+        identities = min(split.identities, job.identities or split.identities)
+        network = _network(parameters, method, job, (split.identities, identities), tables.get(name), starts.get(name))
+        if teacher and job.detector and detector:
+            check_fit(network, teacher.network, job.detector, student=name, file=detector)
+        seed_torch(parameters.seed, "adapter")
+        official = parameters.optimisation.optimiser == "sgd"
+        students[name] = Student(network, job, method.weights(parameters), teacher, official_biases=official)
+        students[name].to(device.torch)
+        sidecars[name] = {
+            "kind": parameters.method,
+            "variant": name,
+            "identities": identities,
+            "table": name in tables,
+        }
+        inputs |= {f"{kind} {name}": path for kind, path in weights_of(job.shape).items()}
     train(
-        SearchTask(network, ImageStore(split.images, parameters.resize), parameters, device),
+        method.task(students, ImageStore(split.images, parameters.resize), parameters, device, teacher),
         parameters,
         parameters.optimisation,
         device=device,
         inputs=inputs,
-        outputs=[Output(out, network, {"kind": OIM, "identities": split.identities, "table": table is not None})],
-        label=f"train person search ({'fixed table' if table else 'online table'}, seed {parameters.seed})",
+        outputs=[Output(outputs[name], student.network, sidecars[name]) for name, student in students.items()],
+        label=f"train {'+'.join(students)} (seed {parameters.seed})",
     )
 
 
-def train_reid(parameters: ReIDTraining, manifest: Path, out: Path) -> None:
-    """Trains a re-ID teacher on the labelled people of the training images.
-
-    Args:
-        parameters: Of the job.
-        manifest: `….json` of a dataset in CUHK-SYSU layout.
-        out: Checkpoint to write; sidecar and metrics lie beside it.
-
-    Raises:
-        UserError: If the dataset or the pre-trained weights are missing or do not fit.
-    """
-    device = prepare(parameters.compute)
-    split = _training_split(manifest)
+def _network(
+    parameters: SearchTraining,
+    method: SearchMethod,
+    job: StudentJob,
+    identities: tuple[int, int],
+    table: Path | None,
+    start: Path | None,
+) -> OIMNetwork:
+    """A network of the job for some of all identities; those of equal shape start equal, so differences are paired."""
+    rows = None
+    if table is not None and job.identification is not None:
+        rows = load_table(table, identities[0], job.identification.dimension)[: identities[1]]
     seed_torch(parameters.seed, "initialisation")
-    network = ReIDNetwork(parameters.teacher, parameters.dimension, split.identities)
-    _load_backbone(parameters.teacher.shape, network.stem, network.head)
-    network.to(device.torch)
-    train(
-        ReIDTask(network, ImageStore(split.images), parameters, device),
-        parameters,
-        parameters.teacher.optimisation,
-        device=device,
-        inputs={"data": manifest} | _weights_of(parameters.teacher.shape),
-        outputs=[Output(out, network, {"kind": REID, "identities": split.identities})],
-        label=f"train re-ID teacher (seed {parameters.seed})",
-    )
+    network = method.build(parameters, job, identities[1], rows)
+    load_backbone(job.shape, network.stem, network.head)
+    if start is not None:
+        start_from(network, start)
+    return network
 
 
-def build_table(parameters: LookUpJob, manifest: Path, teacher: Path | None, out: Path) -> None:
-    """Writes the look-up table of a dataset's training identities.
-
-    Args:
-        parameters: Of the job.
-        manifest: `….json` of a dataset in CUHK-SYSU layout.
-        teacher: Checkpoint of the re-ID teacher; random rows do without.
-        out: Table to write; the sidecar lies beside it.
-
-    Raises:
-        UserError: If the dataset or the teacher is missing or does not fit.
-    """
-    device = prepare(parameters.compute)
-    split = _training_split(manifest)
-    inputs = {"data": sha256_of_file(manifest)}
-    described: dict[str, Any] = {}
-    if parameters.table.construction == "mean":
-        if teacher is None:
-            raise UserError("the mean of teacher features needs a re-ID teacher", file=out, remedy="pass --teacher")
-        network = load_teacher(teacher).to(device.torch)
-        people = labelled_people(split.images)
-        ids = torch.tensor([int(split.images[image].ids[person]) for image, person in people])
-        features = network.embed_people(ImageStore(split.images), people, device.torch)
-        rows = mean_rows(features, ids, split.identities)
-        inputs["teacher"] = sha256_of_file(teacher)
-        described = {"features": len(people), "quality": quality(rows, features, ids)}
-    else:
-        dimension = parameters.dimension
-        if dimension is None and teacher is not None:
-            dimension = load_teacher(teacher).embedding.out_features
-        if dimension is None:
-            raise UserError("random rows need a length", place="dimension", remedy="set it to identification.dimension")
-        rows = random_rows(split.identities, dimension, parameters.seed)
-        described = {"quality": quality(rows)}
-    if parameters.dimension not in (None, rows.shape[1]):
+def _teacher(parameters: SearchTraining, detector: Path | None, device: Device) -> DetectionTeacher | None:
+    taught = {name: job.detector for name, job in parameters.students.items() if job.detector}
+    if not taught:
+        return None
+    if detector is None:
         raise UserError(
-            f"makes features of length {rows.shape[1]}, the table is to have {parameters.dimension}",
-            file=teacher,
-            remedy="train the teacher with the student's identification.dimension",
+            f"is missing, but {', '.join(taught)} learns from a detection teacher",
+            place="--detector",
+            remedy="name the checkpoint of a trained detector",
         )
-    sidecar = {
-        "construction": parameters.table.construction,
-        "parameters": parameters.model_dump(mode="json"),
-        "inputs": inputs,
-        **described,
-    }
-    save_table(out, rows, sidecar)
+    return DetectionTeacher(load_detector(detector).to(device.torch), list(taught.values()))
 
 
-def _training_split(manifest: Path) -> SearchSplit:
-    """The training images that belong to a manifest."""
-    if not manifest.is_file():
-        raise UserError("does not exist", file=manifest, remedy="write the dataset with `distillery dataset`")
-    split = load_train(manifest.with_suffix(""))
-    if not any((image.ids >= 0).any() for image in split.images):
+def _check_names(
+    parameters: SearchTraining, outputs: Mapping[str, Path], tables: Mapping[str, Path], starts: Mapping[str, Path]
+) -> None:
+    """Every file must belong to a network of the job, and every network must have an output."""
+    trained = sorted(parameters.students)
+    if sorted(outputs) != trained:
         raise UserError(
-            "has no labelled person in its training images",
-            file=manifest.with_suffix(""),
-            remedy="check it with `distillery check`",
+            f"names {sorted(outputs)}, the job trains {trained}",
+            place="--out",
+            remedy="give one NAME=CHECKPOINT for each network",
         )
-    return split
-
-
-def _load_backbone(shape: ResNetShape, stem: Stem, head: Head) -> None:
-    if shape.pretrained is not None:
-        load_pretrained(stem, head, shape.pretrained)
-        if shape.norm == "frozen":
-            # The official code keeps conv1 (learning rate 0), as its BatchNorm is.
-            stem.conv1.requires_grad_(False)
-    elif shape.norm == "frozen":
-        raise UserError(
-            "a frozen BatchNorm without pre-trained weights would normalise nothing",
-            file="config",
-            place="shape.norm",
-            remedy="set norm: batch, or name ImageNet weights under shape.pretrained",
-        )
-
-
-def _weights_of(shape: ResNetShape) -> dict[str, Path]:
-    return {} if shape.pretrained is None else {"pretrained": Path(shape.pretrained)}
+    for place, files in (("--table", tables), ("--start", starts)):
+        for name in files:
+            if name not in trained:
+                raise UserError(
+                    f"names {name!r}, the job trains {trained}", place=place, remedy="name a network of the job"
+                )
+            if place == "--table" and parameters.students[name].identification is None:
+                raise UserError(
+                    f"names {name!r}, a detector, which identifies nobody", place=place, remedy="leave it out"
+                )

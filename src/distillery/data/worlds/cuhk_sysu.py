@@ -16,20 +16,19 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import scipy.io
 
 from distillery.config.data import EmbeddedCUHKSYSU
 from distillery.data.worlds.output import write_jpeg
 from distillery.data.worlds.street import Split, plan_street
+from distillery.data.worlds.street_matlab import column, save, structs
 from distillery.data.worlds.street_raster import shuffled
 from distillery.data.worlds.street_scene import Appearance, Scene, draw_scene
 from distillery.engine.randomness import numpy_generator
 from distillery.errors import UserError
-from distillery.files import atomic_file, atomic_folder
+from distillery.files import atomic_folder
 
 HARD_BELOW = 70
 """A person of whom less than this (per cent) is visible is marked `ishard`."""
-_HEADER = b"MATLAB 5.0 MAT-file, Platform: any, written by distillery (embedded street world)"
 
 Sighting = tuple[str, Appearance]
 """An image's name and a person as annotated there."""
@@ -62,14 +61,14 @@ def write_cuhk_sysu(
         people = [*_sightings(train, seen), *_sightings(test, seen)]
         named = [(f"p{number}", sightings) for number, sightings in enumerate(people, start=1)]
         annotation = folder / "annotation"
-        _save(annotation / "Images.mat", "Img", _images(seen))
-        _save(annotation / "pool.mat", "pool", _column([scene.name for scene in test.scenes]))
-        _save(annotation / "Person.mat", "Person", _structs([_person(*person) for person in named]))
-        train_people = _column([_structs([_person(*person)]) for person in named[: train.identities]])
-        _save(protocols / "Train.mat", "Train", train_people)
+        save(annotation / "Images.mat", "Img", _images(seen))
+        save(annotation / "pool.mat", "pool", column([scene.name for scene in test.scenes]))
+        save(annotation / "Person.mat", "Person", structs([_person(*person) for person in named]))
+        train_people = column([structs([_person(*person)]) for person in named[: train.identities]])
+        save(protocols / "Train.mat", "Train", train_people)
         for size in spec.gallery_sizes:
             entries = _protocol(spec.seed, named[train.identities :], [scene.name for scene in test.scenes], size)
-            _save(protocols / f"TestG{size}.mat", f"TestG{size}", entries)
+            save(protocols / f"TestG{size}.mat", f"TestG{size}", entries)
 
 
 def draw_image(task: tuple[Scene, Path]) -> list[Appearance]:
@@ -141,12 +140,12 @@ def _protocol(seed: int, people: Sequence[tuple[str, list[Sighting]]], pool: lis
         distractors = [absent[index] for index in shuffled(generator, len(absent))]
         gallery = [_scene(image, person) for image, person in sightings if image != query[0]]
         gallery += [_scene(image, None) for image in distractors[: size - len(gallery)]]
-        entries.append({"Query": _structs([_scene(*query) | {"idname": name}]), "Gallery": _structs(gallery)})
-    return _structs(entries)
+        entries.append({"Query": structs([_scene(*query) | {"idname": name}]), "Gallery": structs(gallery)})
+    return structs(entries)
 
 
 def _person(name: str, sightings: Sequence[Sighting]) -> dict[str, Any]:
-    scenes = _structs([_scene(image, appearance) for image, appearance in sightings])
+    scenes = structs([_scene(image, appearance) for image, appearance in sightings])
     return {"idname": name, "nAppear": _number(len(sightings)), "scene": scenes}
 
 
@@ -164,9 +163,9 @@ def _located(appearance: Appearance | None) -> dict[str, Any]:
 
 def _images(seen: dict[str, list[Appearance]]) -> Any:
     """The `Img` struct array: every image with the boxes of everyone in it, labelled or not."""
-    return _structs(
+    return structs(
         [
-            {"imname": name, "nAppear": _number(len(people)), "box": _structs([_located(person) for person in people])}
+            {"imname": name, "nAppear": _number(len(people)), "box": structs([_located(person) for person in people])}
             for name, people in seen.items()
         ]
     )
@@ -174,27 +173,3 @@ def _images(seen: dict[str, list[Appearance]]) -> Any:
 
 def _number(value: int) -> npt.NDArray[Any]:
     return np.array([[value]], np.uint8 if value <= 255 else np.uint16)
-
-
-def _structs(rows: Sequence[dict[str, Any]]) -> Any:
-    """A MATLAB struct array (1, n)."""
-    array = np.empty((1, len(rows)), dtype=[(field, object) for field in rows[0]])
-    for index, row in enumerate(rows):
-        array[0, index] = tuple(row.values())
-    return array
-
-
-def _column(cells: Sequence[Any]) -> Any:
-    """A MATLAB cell array (n, 1)."""
-    array = np.empty((len(cells), 1), object)
-    for index, cell in enumerate(cells):
-        array[index, 0] = cell
-    return array
-
-
-def _save(path: Path, variable: str, value: Any) -> None:
-    with atomic_file(path) as temporary:
-        scipy.io.savemat(str(temporary), {variable: value}, do_compression=False)
-        with temporary.open("r+b") as stream:
-            # scipy writes the date into the 116 bytes of descriptive text that begin the file.
-            stream.write(_HEADER.ljust(116))

@@ -16,7 +16,7 @@ from distillery.data.worlds.raster import Bytes
 from distillery.errors import UserError
 
 Progress = Callable[[int, int], None]
-"""Called with the number of finished sequences and the number of all."""
+"""Called with the number of finished jobs (sequences, images) and the number of all."""
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -69,7 +69,7 @@ def run_jobs(
                 note(result)
         except BrokenProcessPool as error:
             raise UserError(
-                "a process that renders the embedded videos died",
+                "a process that draws the embedded worlds died",
                 remedy="free some memory or use fewer cores and run the same command again",
             ) from error
     return results

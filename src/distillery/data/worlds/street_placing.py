@@ -25,12 +25,20 @@ _SMALLEST, _TALLEST = 225, 545
 
 @dataclass(frozen=True)
 class Ground:
-    """The street as the camera sees it: size in pixels, the row where the ground vanishes, the light's direction."""
+    """The street as the camera sees it.
+
+    Attributes:
+        width, height: Size of the image in pixels.
+        horizon: The row where the ground vanishes.
+        light: Direction of the light, -64 (from the left) to 64 (from the right).
+        tallest: Height of somebody who stands at the lower edge, per mille of the usable height.
+    """
 
     width: int
     height: int
     horizon: int
     light: int
+    tallest: int = _TALLEST
 
     @property
     def unit(self) -> int:
@@ -39,11 +47,11 @@ class Ground:
 
     def foot(self, size: int) -> int:
         """Row at which somebody stands who appears `size` pixels tall; the tallest stands at the lower edge."""
-        return self.horizon + size * (self.height - 3 - self.horizon) * 1000 // (_TALLEST * self.unit)
+        return self.horizon + size * (self.height - 3 - self.horizon) * 1000 // (self.tallest * self.unit)
 
     def size(self, foot: int) -> int:
         """Inverse of `foot`."""
-        return (foot - self.horizon) * _TALLEST * self.unit // (1000 * (self.height - 3 - self.horizon))
+        return (foot - self.horizon) * self.tallest * self.unit // (1000 * (self.height - 3 - self.horizon))
 
 
 @dataclass(frozen=True)

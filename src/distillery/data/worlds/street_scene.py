@@ -56,8 +56,8 @@ def draw_scene(scene: Scene) -> tuple[npt.NDArray[np.uint8], list[Appearance]]:
     people = place_people(generator, ground, [walker.look for walker in scene.walkers])
     items = [*people, *place_objects(generator, ground, people)]
     for item in sorted(items, key=lambda item: item.foot):
-        _cast_shadow(street, ground, item)
-        _blend(street, ground, item, share=int(generator.integers(208, 288)))
+        cast_shadow(street, ground, item)
+        blend(street, ground, item, share=int(generator.integers(208, 288)))
     camera = CAMERAS[int(generator.integers(0, len(CAMERAS)))]
     exposure, slope = int(generator.integers(212, 304)), int(generator.integers(-70, 71))
     image = photograph(street, camera, exposure, slope, generator)
@@ -73,14 +73,14 @@ def _box(ground: Ground, person: Placed) -> tuple[int, int, int, int]:
     return columns.start + 1, rows.start + 1, columns.stop - columns.start, rows.stop - rows.start
 
 
-def _blend(street: Ints, ground: Ground, item: Placed, share: int) -> None:
+def blend(street: Ints, ground: Ground, item: Placed, share: int) -> None:
     """Lays a sprite over the street; `share` / 256 is the light that falls on it."""
     window, cut = item.windows(ground)
     alpha = item.sprite.alpha[cut][..., None]
     street[window] = (street[window] * (256 - alpha) + np.minimum(item.sprite.rgb[cut] * share >> 8, 255) * alpha) >> 8
 
 
-def _cast_shadow(street: Ints, ground: Ground, item: Placed) -> None:
+def cast_shadow(street: Ints, ground: Ground, item: Placed) -> None:
     """A flat dark ellipse on the ground, thrown away from the light."""
     half = max(item.sprite.alpha.shape[1] * 3 // 5, 3)
     flat = max(half // 4, 2)

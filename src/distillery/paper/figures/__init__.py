@@ -14,16 +14,20 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from distillery.config.base import parse
-from distillery.config.paper_job import FAMILY_LABELS, PaperJob
+from distillery.config.paper_job import FAMILY_LABELS, PaperJob, Part
 from distillery.errors import UserError
 from distillery.paper import samples
 from distillery.paper.costs import ComputeProfile, read_compute
+from distillery.paper.features import FeatureSpace, read_features
 from distillery.paper.figures import (
     ablations,
     bubbles,
+    compression,
     contact,
     curves,
+    detection_and_search,
     expected_overlap,
+    feature_space,
     gallery_size,
     gates,
     qualitative,
@@ -55,6 +59,7 @@ class Inputs:
     predictions: Mapping[tuple[str, str, int], Path]
     searches: Sequence[Search]
     maps: ResponseMaps | None
+    features: FeatureSpace | None = None
 
     @property
     def seed(self) -> int:
@@ -71,16 +76,29 @@ def _tracking_sheet(inputs: Inputs) -> Drawn:
     return contact.tracking_sheet(roots)
 
 
-def _street(inputs: Inputs) -> tuple[str, Path]:
-    name = inputs.job.person_search.benchmarks[0]
-    return name, samples.require_root(inputs.datasets, name)
-
-
-def _ranked_galleries(inputs: Inputs) -> Drawn:
-    name, root = _street(inputs)
-    return ranked_galleries.ranked_galleries(
-        inputs.job.person_search, name, inputs.results, root, inputs.predictions, inputs.seed
+def _ranked_galleries(name: str) -> Callable[[Inputs], Drawn]:
+    return lambda inputs: ranked_galleries.ranked_galleries(
+        inputs.job.person_search,
+        name,
+        inputs.results,
+        samples.require_root(inputs.datasets, name),
+        inputs.predictions,
+        inputs.seed,
     )
+
+
+def _feature_space(inputs: Inputs) -> Drawn:
+    if inputs.features is None:
+        raise UserError("no features were given", remedy="pass what `distillery feature-space` wrote as --features")
+    return feature_space.feature_space(inputs.job.person_search, inputs.features)
+
+
+def _search_training(*models: str) -> Callable[[Inputs], Drawn]:
+    return lambda inputs: training.search_training(inputs.job.person_search, inputs.curves, models)
+
+
+def _on_search(draw: Callable[[Part, Results], Drawn]) -> Callable[[Inputs], Drawn]:
+    return lambda inputs: draw(inputs.job.person_search, inputs.results)
 
 
 def _response_maps(inputs: Inputs) -> Drawn:
@@ -116,23 +134,31 @@ FIGURES: dict[str, tuple[str, Callable[[Inputs], Drawn]]] = {
     "gates": ("Gates of sharing", lambda inputs: gates.gates(inputs.job.tracking, inputs.curves)),
     "selection": ("Student selection", lambda inputs: selection.selection(inputs.searches)),
     "response_maps": ("Response maps", _response_maps),
-    "map_over_gallery": (
-        "Search mAP over gallery size",
-        lambda inputs: gallery_size.over_gallery(inputs.job.person_search, inputs.results),
+    "search_ablations": ("Ablations of person search", _on_search(ablations.search_ablations)),
+    "map_over_gallery": ("Search mAP over gallery size", _on_search(gallery_size.over_gallery)),
+    "detection_and_search": (
+        "Detection quality against search quality",
+        _on_search(detection_and_search.detection_and_search),
     ),
-    "ranked_galleries": ("Ranked galleries", _ranked_galleries),
-    "training_person_search": (
-        "Training of person search",
-        lambda inputs: training.training("person_search", inputs.job.person_search, inputs.curves),
-    ),
+    "compression": ("What a smaller network loses", _on_search(compression.compression)),
+    "ranked_galleries": ("Ranked galleries, CUHK-SYSU", _ranked_galleries("cuhk_sysu")),
+    "ranked_galleries_prw": ("Ranked galleries, PRW", _ranked_galleries("prw")),
+    "feature_space": ("Features and the rows of their table", _feature_space),
+    "training_oim": ("Training of OIM", _search_training("oim")),
+    "training_qeeps": ("Training of QEEPS", _search_training("qeeps")),
+    "training_teachers": ("Training of the teachers of person search", _search_training("detector", "reid")),
     "bubbles": (
         "Accuracy, speed and size",
         lambda inputs: bubbles.bubbles(inputs.job, inputs.results, inputs.compute),
     ),
     "contact_sheet_tracking": ("The tracking test sets", _tracking_sheet),
     "contact_sheet_person_search": (
-        "The person-search test set",
-        lambda inputs: contact.street_sheet(_street(inputs)[1]),
+        "The test images of CUHK-SYSU",
+        lambda inputs: contact.street_sheet("cuhk_sysu", samples.require_root(inputs.datasets, "cuhk_sysu")),
+    ),
+    "contact_sheet_prw": (
+        "The test images of PRW by camera",
+        lambda inputs: contact.camera_sheet("prw", samples.require_root(inputs.datasets, "prw")),
     ),
 } | {
     f"{name}_{family}": (title.format(label), draw(family))
@@ -169,6 +195,7 @@ def write_figures(
     *,
     searches: Sequence[Path] = (),
     maps: Path | None = None,
+    features: Path | None = None,
     workers: int = 1,
 ) -> None:
     """Draws the job's figures as SVG and PNG, with their captions in the metadata.
@@ -183,6 +210,7 @@ def write_figures(
         out_dir: Where to.
         searches: Results of `distillery select-students`, for `selection`.
         maps: What `distillery response-maps` wrote, for `response_maps`.
+        features: What `distillery feature-space` wrote, for `feature_space`.
         workers: Processes that draw; the files do not depend on it.
 
     Raises:
@@ -200,6 +228,7 @@ def write_figures(
         samples.prediction_files(predictions),
         read_searches(searches),
         read_maps(maps) if maps else None,
+        read_features(features) if features else None,
     )
     # All are drawn before the first is written: a fault in one input leaves no half-new set behind.
     for name, picture in zip(job.figures, _pictures(job.figures, inputs, workers), strict=True):

@@ -29,13 +29,14 @@ def bubbles(job: PaperJob, results: Results, profile: ComputeProfile) -> tuple[F
         The figure and its caption.
     """
     panels: list[tuple[Part, str, str | None]] = []
+    compute = profile.networks
     for paper, part in job.parts.items():
         for benchmark in results.benchmarks(part)[:1]:
             families = families_on(part, results, [benchmark]) if paper == "tracking" else [None]
             panels += [
                 (part, benchmark, family)
                 for family in families
-                if any(v.key in profile.networks for v in results.variants(part, benchmark, family))
+                if any(part.network_of(benchmark, v.key) in compute for v in results.variants(part, benchmark, family))
             ]
     if not panels:
         raise UserError(
@@ -64,7 +65,12 @@ def _panel(
 ) -> None:
     measure = first_measure(benchmark)
     variants = results.variants(part, benchmark, family)
-    look, compute = faces(variants), profile.networks
+    look = faces(variants)
+    compute = {
+        v.key: profile.networks[name]
+        for v in variants
+        if (name := part.network_of(benchmark, v.key)) in profile.networks
+    }
     found = {v.key: results.estimate(benchmark, v.key, measure.key) for v in variants}
     drawn = [v for v in variants if v.key in compute and compute[v.key].fps and found[v.key]]
     largest = max((compute[variant.key].bytes for variant in drawn), default=1)

@@ -18,7 +18,7 @@ from distillery.paper.figures.style import DPI, TRUTH, WIDTH, new_figure, show_i
 from distillery.paper.measures import benchmark_label
 
 _ROWS, _FRAMES = 8, 6
-_STREETS = 9
+_STREETS, _SHOTS = 9, 4
 
 
 def outline(axes: Axes, box: Any, colour: str, *, width: float = 1.2, dash: Any = "-", halo: bool = True) -> None:
@@ -115,9 +115,9 @@ def _frame(axes: Axes, video: samples.Video, frame: int, width: float) -> None:
         )  # fmt: skip
 
 
-def street_sheet(root: Path) -> tuple[Figure, str]:
+def street_sheet(benchmark: str, root: Path) -> tuple[Figure, str]:
     """Test images of person search with all annotated people; returns figure and caption."""
-    pool = samples.search_pool(root)
+    pool = samples.search_pool(benchmark, root)
     chosen = samples.spread(pool, _STREETS)
     columns = 3
     width = WIDTH / columns
@@ -128,32 +128,69 @@ def street_sheet(root: Path) -> tuple[Figure, str]:
     for axes in grid.flat:
         axes.set_axis_off()
     for axes, image in zip(grid.flat, chosen, strict=False):
-        pixels, factor = reduced(samples.read_image(image.path), width)
-        show_image(axes, pixels)
-        axes.set_title(image.name, fontsize=6.5, fontweight="normal", pad=2)
-        for box, identity in zip(image.boxes * factor, image.ids, strict=True):
-            known = identity >= 0
-            size = (box[0], box[1], box[2] - box[0], box[3] - box[1])
-            outline(axes, size, TRUTH if known else "#f0c808", width=1.0, dash="-" if known else (0, (2, 1.5)))
-            if known:
-                axes.text(
-                    box[0] + 1.5,
-                    box[1] - 1,
-                    str(int(identity)),
-                    fontsize=5.5,
-                    color="black",
-                    va="bottom",
-                    clip_on=True,
-                    bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.7},
-                )
+        _people(axes, image, width)
+    return (
+        figure,
+        f"{len(chosen)} of the {len(pool)} images of the test pool, at even distances by name. {_known(pool)}",
+    )
+
+
+def camera_sheet(benchmark: str, root: Path) -> tuple[Figure, str]:
+    """The same for a set whose images are named after their cameras, a row a camera; returns figure and caption."""
+    pool = samples.search_pool(benchmark, root)
+    cameras: dict[int, list[samples.SearchImage]] = {}
+    for image in pool:
+        cameras.setdefault(samples.camera(image.name), []).append(image)
+    width = WIDTH / _SHOTS
+    heights = [width * _aspect(cameras[number][0].path) + 0.2 for number in sorted(cameras)]
+    figure = new_figure(WIDTH, sum(heights))
+    figure.get_layout_engine().set(w_pad=0.015, h_pad=0.02, wspace=0.01, hspace=0.02)  # type: ignore[union-attr, call-arg]
+    grid = figure.subplots(len(cameras), _SHOTS, squeeze=False, height_ratios=heights)
+    told = []
+    for row, number in zip(grid, sorted(cameras), strict=True):
+        for axes in row:
+            axes.set_axis_off()
+        for axes, image in zip(row, samples.spread(cameras[number], _SHOTS), strict=False):
+            _people(axes, image, width)
+        height, across, _ = samples.read_image(cameras[number][0].path).shape
+        told.append(f"{number}: {len(cameras[number])} images of {across} x {height} px")
+    return figure, (
+        f"Test images at even distances by name, a row a camera ({'; '.join(told)}). {_known(pool)} Cameras differ in "
+        "light, colour and resolution, so the same person looks different in them."
+    )
+
+
+def _people(axes: Axes, image: samples.SearchImage, width: float) -> None:
+    """An image with its name and its people; `width` of the print in inches."""
+    pixels, factor = reduced(samples.read_image(image.path), width)
+    show_image(axes, pixels)
+    axes.set_xlim(-0.5, pixels.shape[1] - 0.5)
+    axes.set_ylim(pixels.shape[0] - 0.5, -0.5)
+    axes.set_title(image.name, fontsize=6.5, fontweight="normal", pad=2)
+    for box, identity in zip(image.boxes * factor, image.ids, strict=True):
+        known = identity >= 0
+        size = (box[0], box[1], box[2] - box[0], box[3] - box[1])
+        outline(axes, size, TRUTH if known else "#f0c808", width=1.0, dash="-" if known else (0, (2, 1.5)))
+        if known:
+            axes.text(
+                box[0] + 1.5,
+                box[1] - 1,
+                str(int(identity)),
+                fontsize=5.5,
+                color="black",
+                va="bottom",
+                clip_on=True,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.7},
+            )
+
+
+def _known(pool: list[samples.SearchImage]) -> str:
     labelled = sum(int((image.ids >= 0).sum()) for image in pool)
     people = sum(len(image.ids) for image in pool)
-    caption = (
-        f"{len(chosen)} of the {len(pool)} images of the test pool, at even distances by name. White boxes with a "
-        f"number: people with an identity ({labelled} boxes in the pool); yellow, dashed: people without one "
-        f"({people - labelled})."
+    return (
+        f"White boxes with a number: people with an identity ({labelled} boxes in the pool); yellow, dashed: people "
+        f"without one ({people - labelled})."
     )
-    return figure, caption
 
 
 def _aspect(path: Path) -> float:

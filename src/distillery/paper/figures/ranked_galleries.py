@@ -14,7 +14,7 @@ from distillery.errors import UserError
 from distillery.paper import samples
 from distillery.paper.figures.pairs import RULE, Files, compared_pair, required_result
 from distillery.paper.figures.style import HIT, MISS, WIDTH, new_figure, show_image
-from distillery.paper.measures import MINUS
+from distillery.paper.measures import MINUS, benchmark_label
 from distillery.paper.records import Result, Results
 
 _TOP = 5
@@ -26,7 +26,7 @@ def ranked_galleries(
 ) -> tuple[Figure, str]:
     """Query and its most similar detections for both compared variants; returns figure and caption with the rule."""
     ours, other = compared_pair(part, benchmark, results, files, seed)
-    galleries = samples.protocol(root)
+    galleries = samples.protocol(benchmark, root)
     differences = _ap_differences(results, benchmark, ours, other, seed)
     chosen = [(what, int(name)) for what, name in samples.extremes(differences)]
     predictions = {v.key: samples.search_predictions(files[benchmark, v.key, seed]) for v in (ours, other)}
@@ -40,7 +40,7 @@ def ranked_galleries(
         first = variant is ours
         if first:
             asked = galleries.queries[query]
-            _person(line[1], root, asked.image, np.asarray(asked.box, np.float64), "query", "#111111")
+            _person(line[1], benchmark, root, asked.image, np.asarray(asked.box, np.float64), "query", "#111111")
         values = _ap(required_result(results, benchmark, variant.key, seed))
         note = f"{what}: query {query + 1}\n" if first else ""
         line[0].text(0.0, 0.98, note, va="top", fontsize=7.5, fontweight="bold", transform=line[0].transAxes)
@@ -50,14 +50,21 @@ def ranked_galleries(
         for axes, match in zip(line[2:], matches, strict=False):
             sign = "✓" if match.hit else "✗"
             title = f"{sign} {match.similarity:.2f}".replace("-", MINUS)
-            _person(axes, root, match.image, match.box, title, HIT if match.hit else MISS)
+            _person(axes, benchmark, root, match.image, match.box, title, HIT if match.hit else MISS)
     caption = (
         f"Examples chosen by a rule, not by eye: the queries with {RULE} difference in average precision between "
         f"“{ours.label}” and “{other.label}” among {len(differences)} queries, seed {seed}. Left the query, then the "
-        f"{_TOP} most similar detections of its gallery ({galleries.name}) with their cosine similarity; ✓ and green: "
-        "the person asked for, ✗ and orange: somebody else or no person."
+        f"{_TOP} most similar detections of its gallery ({_gallery(galleries, benchmark)}) with their cosine "
+        "similarity; ✓ and green: the person asked for, ✗ and orange: somebody else or no person."
     )
     return figure, caption
+
+
+def _gallery(galleries: samples.Protocol, benchmark: str) -> str:
+    # A gallery of PRW is the whole test set, so its name says nothing.
+    return (
+        galleries.name if benchmark == "cuhk_sysu" else f"all test images of {benchmark_label(benchmark)} but its own"
+    )
 
 
 def _ap(result: Result) -> list[float | None]:
@@ -80,9 +87,9 @@ def _ap_differences(results: Results, benchmark: str, ours: Variant, other: Vari
     return found
 
 
-def _person(axes: Axes, root: Path, image: str, box: samples.Box, title: str, colour: str) -> None:
+def _person(axes: Axes, benchmark: str, root: Path, image: str, box: samples.Box, title: str, colour: str) -> None:
     """The person in `box` (x1, y1, x2, y2) with some surroundings, framed."""
-    pixels = samples.read_image(samples.image_path(root, image))
+    pixels = samples.read_image(samples.image_path(benchmark, root, image))
     # A window of the crop's shape around the box, so that nobody is stretched; black beyond the image's border.
     centre, size = (box[:2] + box[2:]) / 2, 1.12 * (box[2:] - box[:2])
     window = np.maximum(size, size[::-1] * (_CROP[0] / _CROP[1], _CROP[1] / _CROP[0]))

@@ -92,11 +92,20 @@ class Face:
         return {"color": self.colour, "linestyle": self.dash, "linewidth": self.width}
 
 
+_TAUGHT: dict[str, tuple[Any, str]] = {
+    "plain": (_REFERENCE_DASH, "o"),
+    "detector": (_DASHES[1], "s"),
+    "table": (_DASHES[0], "^"),
+    "both": (_DASHES[2], "D"),
+}
+"""What a person-search network learns from -> dash and marker."""
+
+
 def faces(variants: Sequence[Variant]) -> dict[str, Face]:
     """A face for each `model/variant`: the network gives the colour, the way of training the dash and the marker.
 
-    Teachers are black and baselines grey; a run without distillation is dashed. Each family begins with the first
-    colour, since panels hold one family.
+    Teachers are black and baselines grey; a run without distillation is dashed. Each family of trackers begins with the
+    first colour, since panels hold one family; methods of person search share panels, so that none shares a colour.
     """
     hues: dict[str, dict[str, str]] = {}
     found: dict[str, Face] = {}
@@ -108,11 +117,14 @@ def faces(variants: Sequence[Variant]) -> dict[str, Face]:
             baselines += 1
             continue
         if variant.role == "teacher":
-            found[variant.key] = Face("#111111", "-", "*")
+            found[variant.key] = Face("#111111", ":" if variant.true_boxes else "-", "P" if variant.true_boxes else "*")
             continue
         network = f"{variant.model}/{variant.network}"
-        mine = hues.setdefault(variant.model, {})
+        mine = hues.setdefault("" if variant.teaching else variant.model, {})
         colour = mine.setdefault(network, _HUES[len(mine) % len(_HUES)])
+        if variant.teaching:
+            found[variant.key] = Face(colour, *_TAUGHT[variant.teaching])
+            continue
         order = runs[network] = runs.get(network, -1) + 1
         distilled = variant.role == "distilled"
         ordinal = sum(1 for key in found if key.startswith(f"{network}-") and found[key].dash != _REFERENCE_DASH)

@@ -15,6 +15,7 @@ from distillery.files import write_text
 from distillery.paper import formats
 from distillery.paper.costs import check_sizes, read_compute, read_sidecars
 from distillery.paper.logs import read_curves
+from distillery.paper.lookups import read_lookups
 from distillery.paper.records import read_metrics
 from distillery.paper.searches import read_searches
 from distillery.paper.tables import (
@@ -23,7 +24,10 @@ from distillery.paper.tables import (
     breakdowns,
     compute,
     differences,
+    lookup_tables,
     published,
+    search,
+    search_ablations,
     selection,
     summary,
 )
@@ -31,13 +35,15 @@ from distillery.paper.tables.table import Inputs, Table
 
 TABLES: dict[str, Table] = {
     "tracking": summary.TABLE,
-    "benchmarks": benchmarks.TRACKERS,
+    "benchmarks": benchmarks.TABLE,
     "ablations": ablations.TABLE,
+    "search_ablations": search_ablations.TABLE,
     "differences": differences.TABLE,
     "attributes": breakdowns.ATTRIBUTES,
     "selection": selection.TABLE,
-    "person_search": benchmarks.SEARCHERS,
+    "person_search": search.TABLE,
     "galleries": breakdowns.GALLERIES,
+    "lookup_tables": lookup_tables.TABLE,
     "compute": compute.TABLE,
     "published": published.TABLE,
 }
@@ -59,7 +65,7 @@ def write_tables(
     Args:
         params: `PaperJob` as plain data.
         metrics: Metrics files of `distillery score`.
-        sidecars: Sidecars of the checkpoints; those without a parameter count (look-up tables) are passed over.
+        sidecars: Sidecars of the checkpoints, and of the look-up tables for `lookup_tables`.
         compute: compute.json of `distillery profile-networks`.
         out_dir: Folder for `<table>.{csv,md,tex}`.
         curve_files: Training metrics (JSON lines), for the share of open gates in `ablations`.
@@ -80,6 +86,7 @@ def write_tables(
         read_sidecars(sidecars),
         read_curves(curve_files) if "ablations" in job.tables else {},
         read_searches(searches),
+        read_lookups(sidecars) if "lookup_tables" in job.tables else {},
     )
     check_sizes(inputs.compute, inputs.sidecars, compute)
     for name, frame in frames(inputs).items():

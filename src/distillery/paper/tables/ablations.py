@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -9,7 +10,7 @@ import pandas as pd
 from distillery.config.paper_job import FAMILY_LABELS, Variant
 from distillery.paper.display import INTERVAL, Body, Row, absent, column, interval, text, whole
 from distillery.paper.logs import open_gates
-from distillery.paper.measures import NONE, benchmark_label, first_measure, measure_of
+from distillery.paper.measures import NONE, Measure, benchmark_label, first_measure, measure_of
 from distillery.paper.records import over_seeds
 from distillery.paper.statistics import paired_difference
 from distillery.paper.tables.differences import verdict
@@ -31,16 +32,35 @@ def _rows(inputs: Inputs) -> list[Row]:
             key = first_measure(benchmark).key
             row |= {"measure": key} | estimated("value", results.estimate(benchmark, variant.key, key))
             for name, other in (("effect", variant.varies), ("gain", variant.ground_truth)):
-                row |= _difference(inputs, benchmark, variant, other, key, name)
+                row |= against(inputs, benchmark, variant, other, key, name)
             rows.append(row)
     return rows
 
 
-def _difference(inputs: Inputs, benchmark: str, variant: Variant, other: str | None, key: str, name: str) -> Row:
+def against(inputs: Inputs, benchmark: str, variant: Variant, other: str | None, key: str, name: str) -> Row:
+    """The paired difference from another row and its verdict, as CSV columns called `name`.
+
+    Args:
+        inputs: For the values.
+        benchmark: Where.
+        variant: The minuend.
+        other: The subtrahend's `model/variant`, if there is one.
+        key: Measure.
+        name: `effect` or `gain`, before which a measure may stand.
+    """
     values = inputs.results.values
     found = paired_difference(values(benchmark, variant.key, key), values(benchmark, other, key)) if other else None
-    said = verdict(name, found, measure_of(benchmark, key)) if found else None
+    said = verdict(name.rpartition("_")[2], found, measure_of(benchmark, key)) if found else None
     return estimated(name, found) | {f"{name}_from": other, f"{name}_verdict": said}
+
+
+def difference_of(measure: Measure, name: str) -> Callable[[Any], str]:
+    """The printed cell of `against`."""
+
+    def cell(row: Any) -> str:
+        return NONE if absent(row[name]) else f"{interval(measure, row, name, sign=True)} ({row[f'{name}_verdict']})"
+
+    return cell
 
 
 def _bodies(frame: pd.DataFrame) -> list[Body]:
@@ -56,14 +76,6 @@ def _bodies(frame: pd.DataFrame) -> list[Body]:
 def _columns(frame: pd.DataFrame) -> tuple[Any, ...]:
     measure = measure_of(frame["benchmark"].iloc[0], frame["measure"].iloc[0])
 
-    def difference(name: str) -> Any:
-        def cell(row: Any) -> str:
-            if absent(row[name]):
-                return NONE
-            return f"{interval(measure, row, name, sign=True)} ({row[f'{name}_verdict']})"
-
-        return cell
-
     def gate(row: Any) -> str:
         return NONE if absent(row["gate"]) else f"{100 * row['gate']:.0f} %"
 
@@ -73,8 +85,8 @@ def _columns(frame: pd.DataFrame) -> tuple[Any, ...]:
         whole(frame, "Seeds", "seeds"),
         column(frame, "Gate open", gate),
         column(frame, measure.label, lambda row: interval(measure, row, "value")),
-        column(frame, "against what it varies", difference("effect")),
-        column(frame, "against ground truth", difference("gain")),
+        column(frame, "against what it varies", difference_of(measure, "effect")),
+        column(frame, "against ground truth", difference_of(measure, "gain")),
     )
 
 

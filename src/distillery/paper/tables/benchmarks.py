@@ -20,19 +20,21 @@ from distillery.paper.display import (
     text,
     whole,
 )
-from distillery.paper.measures import NONE, PERSON_SEARCH, SERVER, TRACKING, Measure, benchmark_label, measure_of
+from distillery.paper.measures import NONE, SERVER, TRACKING, Measure, benchmark_label, measure_of
 from distillery.paper.published import published_values
 from distillery.paper.tables.table import Inputs, Table, estimated, head, size_ratios
 
 
-def _rows(part: Part, inputs: Inputs, measures: tuple[Measure, ...]) -> list[Row]:
+def measured_rows(part: Part, inputs: Inputs, measures: tuple[Measure, ...]) -> list[Row]:
+    """A row a variant and benchmark: every measure with its interval and the published value."""
     rows: list[Row] = []
-    results, ratios = inputs.results, size_ratios(part, inputs)
+    results = inputs.results
     # A server's answers stand behind what is scored here, once there are any.
     for benchmark in (each for name in results.benchmarks(part) for each in (name, SERVER.get(name, ""))):
+        ratios = size_ratios(part, inputs, benchmark)
         for variant in results.variants(part, benchmark):
             mine = results.of(benchmark, variant.key)
-            published = published_values(benchmark, variant.key)
+            published = published_values(benchmark, variant.counterpart or variant.key)
             row = head(variant, benchmark)
             row["protocol"] = " / ".join(sorted({result.protocol for result in mine}))
             row |= {"seeds": len(mine), "size_ratio": ratios.get(variant.key)}
@@ -47,11 +49,14 @@ def _rows(part: Part, inputs: Inputs, measures: tuple[Measure, ...]) -> list[Row
 
 
 def _bodies(frame: pd.DataFrame, measures: tuple[Measure, ...]) -> list[Body]:
+    return [Body(_columns(mine, str(benchmark), measures), heading) for benchmark, mine, heading in by_benchmark(frame)]
+
+
+def by_benchmark(frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame, str]]:
+    """Benchmark, its rows and a heading, which is empty where there is but one benchmark."""
     several = frame["benchmark"].nunique() > 1
     return [
-        Body(
-            _columns(mine, str(benchmark), measures), f"{benchmark_label(str(benchmark))}, {_protocol(mine)}" * several
-        )
+        (str(benchmark), mine, f"{benchmark_label(str(benchmark))}, {_protocol(mine)}" * several)
         for benchmark, mine in frame.groupby("benchmark", sort=False)
     ]
 
@@ -62,24 +67,27 @@ def _protocol(frame: pd.DataFrame) -> str:
 
 def _columns(frame: pd.DataFrame, benchmark: str, measures: tuple[Measure, ...]) -> tuple[Column, ...]:
     columns = [text(frame, "Method", "label"), whole(frame, "Seeds", "seeds")]
-    for key in (measure.key for measure in measures):
-        measure = measure_of(benchmark, key)
-        if frame[key].notna().any():
-            columns.append(column(frame, measure.label, lambda row, m=measure: _measured(row, m)))  # type: ignore[misc]
-        if frame[f"{key}_published"].notna().any():
-            columns.append(column(frame, f"{measure.label} publ.", lambda row, m=measure: _published(row, m)))  # type: ignore[misc]
-    if frame["published_mark"].notna().any():
-        columns.append(text(frame, "Evidence", "published_mark"))
+    for measure in measures:
+        columns += beside_published(frame, measure_of(benchmark, measure.key))
+    columns += evidence(frame)
     if frame["size_ratio"].notna().any():
         columns.append(ratio(frame, "Smaller by", "size_ratio"))
     return tuple(columns)
 
 
-def _measured(row: Any, measure: Measure) -> str:
-    # Detection on given boxes is not an achievement: 1 by construction.
-    if row["true_boxes"] and measure.key in ("ap", "recall"):
-        return NONE
-    return interval(measure, row, measure.key)
+def beside_published(frame: pd.DataFrame, measure: Measure) -> list[Column]:
+    """The columns of a measure and of its published values, as far as there are any."""
+    columns, key = [], measure.key
+    if frame[key].notna().any():
+        columns.append(column(frame, measure.label, lambda row: interval(measure, row, key)))
+    if frame[f"{key}_published"].notna().any():
+        columns.append(column(frame, f"{measure.label} publ.", lambda row: _published(row, measure)))
+    return columns
+
+
+def evidence(frame: pd.DataFrame) -> list[Column]:
+    """The column of marks, without which no published value may be read."""
+    return [text(frame, "Evidence", "published_mark")] if frame["published_mark"].notna().any() else []
 
 
 def _published(row: Any, measure: Measure) -> str:
@@ -91,19 +99,11 @@ def _published(row: Any, measure: Measure) -> str:
     return measure.text(float(value)) + suffix
 
 
-TRACKERS = Table(
+TABLE = Table(
     title="Trackers by benchmark",
     caption=f"Every measure of each benchmark's protocol. {INTERVAL} “Smaller by” is the size of the teacher over the "
     f"size of the row; R and the number of lost targets are better when lower; coverage is the share of frames with an "
     f"answer. {PUBLISHED}",
-    rows=lambda inputs: _rows(inputs.job.tracking, inputs, TRACKING),
+    rows=lambda inputs: measured_rows(inputs.job.tracking, inputs, TRACKING),
     bodies=lambda frame: _bodies(frame, TRACKING),
-)
-SEARCHERS = Table(
-    title="Person search and detection",
-    caption=f"Search mAP and top-k accuracy, detection AP and recall, in percent. {INTERVAL} Rows on true boxes are "
-    "given every annotated box and so measure re-identification alone; “smaller by” compares with the largest network. "
-    f"{PUBLISHED}",
-    rows=lambda inputs: _rows(inputs.job.person_search, inputs, PERSON_SEARCH),
-    bodies=lambda frame: _bodies(frame, PERSON_SEARCH),
 )

@@ -84,23 +84,33 @@ def _gallery_rows(inputs: Inputs) -> list[Row]:
     rows: list[Row] = []
     results, part = inputs.results, inputs.job.person_search
     for benchmark in results.benchmarks(part):
-        sizes = results.gallery_sizes(benchmark)
-        for variant in results.variants(part, benchmark) if sizes else []:
+        sizes, subsets = results.gallery_sizes(benchmark), results.subsets(benchmark)
+        if len(sizes) + len(subsets) < 2:
+            continue
+        for variant in results.variants(part, benchmark):
             row = head(variant, benchmark) | {"seeds": len(results.of(benchmark, variant.key))}
             for size in sizes:
                 for key in ("map", "top1"):
                     row |= estimated(f"{key}_{size}", over_seeds(results.at_gallery(benchmark, variant.key, size, key)))
-            rows.append(row)
+            for name in subsets:
+                for key in ("map", "top1"):
+                    values = results.in_subset(benchmark, variant.key, name, key)
+                    row |= estimated(f"{name}:{key}", over_seeds(values))
+            if any(row[f"map_{size}_seeds"] for size in sizes) or any(row[f"{name}:map_seeds"] for name in subsets):
+                rows.append(row)
     return rows
 
 
 def _gallery_bodies(frame: pd.DataFrame) -> list[Body]:
     ends = ("_low", "_high", "_seeds")
-    names = [name for name in frame.columns if name.startswith("map_") and not name.endswith(ends)]
+    names = [name for name in frame.columns if not name.endswith(ends)]
+    heads = {name: ("gallery", size_label(name.removeprefix("map_"))) for name in names if name.startswith("map_")}
+    heads |= {name: ("queries", name.removesuffix(":map").lower()) for name in names if name.endswith(":map")}
     columns = [text(frame, "Method", "label"), whole(frame, "Seeds", "seeds")]
     columns += [
-        column(frame, size_label(name.removeprefix("map_")), lambda row, n=name: interval(MEASURES["map"], row, n))  # type: ignore[misc]
-        for name in names
+        column(frame, label, lambda row, n=name: interval(MEASURES["map"], row, n), group=group)  # type: ignore[misc]
+        for name, (group, label) in heads.items()
+        if frame[name].notna().any()
     ]
     return [Body(tuple(columns))]
 
@@ -119,7 +129,8 @@ ATTRIBUTES = Table(
 )
 GALLERIES = Table(
     title="Search mAP by gallery size",
-    caption=f"mAP in percent by the number of gallery images a query is searched in. {INTERVAL}",
+    caption="mAP in percent by the number of gallery images a query is searched in and, where the set names them, over "
+    f"the occluded and the low-resolution queries alone. {INTERVAL} Rows on true boxes are given every annotated box.",
     rows=_gallery_rows,
     bodies=_gallery_bodies,
 )

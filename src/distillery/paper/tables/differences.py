@@ -7,12 +7,13 @@ from typing import Any
 
 import pandas as pd
 
-from distillery.config.paper_job import FAMILY_LABELS, Comparison, PaperJob, Part
+from distillery.config.paper_job import MODEL_LABELS, Comparison, PaperJob, Part
 from distillery.paper.display import Body, Column, Row, column, interval, text
 from distillery.paper.measures import (
     EQUIVALENCE,
     MINUS,
     NONE,
+    TRUE_BOX,
     Measure,
     benchmark_label,
     first_measure,
@@ -66,7 +67,7 @@ def _compared(
     job: PaperJob, paper: str, part: Part, benchmark: str, comparison: Comparison, results: Results
 ) -> Iterator[Row]:
     labels = {variant.key: variant.label for variant in part.variants}
-    for key in headline(benchmark):
+    for key in _measures(comparison, benchmark):
         difference = paired_difference(
             results.values(benchmark, comparison.minuend, key), results.values(benchmark, comparison.subtrahend, key)
         )
@@ -93,11 +94,21 @@ def _compared(
         }
 
 
+def _measures(comparison: Comparison, benchmark: str) -> list[str]:
+    """What a comparison is about, of what speaks for a benchmark."""
+    known = headline(benchmark)
+    return [key for key in comparison.measures or known if key in known or key.endswith(TRUE_BOX)]
+
+
+_LEADING = ("ap", f"map{TRUE_BOX}")
+"""First measures of comparisons that are not about what ranks a benchmark."""
+
+
 def printed(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows that are printed and told: of a paper with several benchmarks, each one's first measure."""
+    """The rows that are printed and told: of a paper with several benchmarks, the first measure of each comparison."""
     several = frame.groupby("paper")["benchmark"].transform("nunique") > 1
     first = frame["measure"] == frame["benchmark"].map(lambda name: first_measure(name).key)
-    return frame[~several | first]
+    return frame[~several | first | frame["measure"].isin(_LEADING)]
 
 
 def difference_text(row: Any) -> str:
@@ -106,17 +117,22 @@ def difference_text(row: Any) -> str:
 
 
 def _bodies(frame: pd.DataFrame) -> list[Body]:
-    """A block for each family and each paper; comparisons in rows, benchmarks and measures in columns."""
+    """A block for each family of trackers, with benchmarks and measures in columns, and for each method and benchmark
+    of person search; comparisons in rows."""
     chosen = printed(frame)
     several = chosen["paper"].nunique() > 1 or chosen["family"].nunique() > 1
-    return [
-        Body(_columns(mine, f"{FAMILY_LABELS.get(str(family), '')} " * several), _heading(str(family)) * several)
-        for (_, family), mine in chosen.groupby(["paper", "family"], sort=False)
-    ]
-
-
-def _heading(family: str) -> str:
-    return FAMILY_LABELS.get(family, "Person search")
+    bodies = []
+    for (paper, family), mine in chosen.groupby(["paper", "family"], sort=False):
+        head = MODEL_LABELS.get(str(family), str(family))
+        known = f"{head} " * several
+        if paper == "tracking":
+            bodies.append(Body(_columns(mine, known), head * several))
+        else:
+            bodies += [
+                Body(_columns(block, known), f"Person search, {head}, {benchmark_label(str(benchmark))}")
+                for benchmark, block in mine.groupby("benchmark", sort=False)
+            ]
+    return bodies
 
 
 def _columns(frame: pd.DataFrame, known: str) -> tuple[Column, ...]:
@@ -156,8 +172,9 @@ TABLE = Table(
     "the paired differences (Student's t). A gain is “shown” only where its interval lies on the better side of 0, "
     "“contradicted” where it lies on the worse. A gap is “equivalent” only where its whole interval lies within the "
     "margin that was declared before any run (an AUC of 0.02; other measures have none); “open” proves nothing, "
-    "equality neither. Of a paper with several benchmarks the first measure of each is printed, the others are in the "
-    "CSV. Intervals are not corrected for the number of comparisons.",
+    "equality neither. Of a paper with several benchmarks the first measure of each is printed (of person search also "
+    "detection AP, and mAP on true boxes against a teacher that is given them), the others are in the CSV. "
+    "Intervals are not corrected for the number of comparisons.",
     rows=_rows,
     bodies=_bodies,
 )

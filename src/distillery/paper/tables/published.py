@@ -15,9 +15,12 @@ from distillery.paper.tables.table import Inputs, Table
 
 
 def _rows(inputs: Inputs) -> list[Row]:
+    ours = {variant.counterpart: variant.key for part in inputs.job.parts.values() for variant in part.variants}
     rows = []
     for entry in PUBLISHED:
         row = asdict(entry)
+        # What a profile does not train has no counterpart in it.
+        row["variant"] = ours.get(entry.variant) if (entry.variant or "").count("/") == 2 else entry.variant
         values = row.pop("values")
         rows += [row | {"measure": measure, "value": value} for measure, value in values.items()]
     return rows

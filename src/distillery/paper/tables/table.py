@@ -11,6 +11,7 @@ from distillery.config.paper_job import PaperJob, Part, Variant
 from distillery.paper.costs import ComputeProfile, Sidecar
 from distillery.paper.display import Body, Column, Row, Shown
 from distillery.paper.logs import Curve
+from distillery.paper.lookups import Lookup
 from distillery.paper.origin import Origin
 from distillery.paper.records import Results
 from distillery.paper.searches import Search
@@ -27,6 +28,7 @@ class Inputs:
     sidecars: Mapping[str, Sidecar]
     curves: Mapping[Origin, Curve] = field(default_factory=dict)
     searches: Sequence[Search] = ()
+    lookups: Mapping[Origin, Lookup] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -69,12 +71,20 @@ def head(variant: Variant, benchmark: str | None = None) -> Row:
     }
 
 
-def size_ratios(part: Part, inputs: Inputs) -> dict[str, float]:
-    """Bytes of the compared network / own bytes, by variant; only where both are known."""
-    sizes = {key: cost.bytes for key, cost in inputs.compute.networks.items()}
-    sizes |= {key: sidecar.bytes for key, sidecar in inputs.sidecars.items()}
-    return {
-        variant.key: sizes[variant.compared_with] / sizes[variant.key]
-        for variant in part.variants
-        if variant.compared_with in sizes and sizes.get(variant.key)
-    }
+def size_ratios(part: Part, inputs: Inputs, benchmark: str = "") -> dict[str, float]:
+    """Bytes of the compared network / own bytes, by variant; only where both are known.
+
+    Args:
+        part: Its variants.
+        inputs: What is known of sizes.
+        benchmark: Person search: where the networks of one training set are tested.
+    """
+    sizes = {name: cost.bytes for name, cost in inputs.compute.networks.items()}
+    sizes |= {name: sidecar.bytes for name, sidecar in inputs.sidecars.items()}
+    found = {}
+    for variant in part.variants:
+        base = part.network_of(benchmark, variant.compared_with) if variant.compared_with else ""
+        own = part.network_of(benchmark, variant.key)
+        if base in sizes and sizes.get(own):
+            found[variant.key] = sizes[base] / sizes[own]
+    return found

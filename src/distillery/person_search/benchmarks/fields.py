@@ -1,4 +1,4 @@
-"""The fields of CUHK-SYSU's structs: names, boxes, columns; each either as expected or refused in one sentence."""
+"""The fields of annotation files: names, boxes, columns; each either as expected or refused in one sentence."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from distillery.errors import UserError
 from distillery.person_search.benchmarks.matlab import MatStruct
 
 REMEDY = "restore it from the dataset's original archive"
-_MAX_COORDINATE = 1 << 20
+MAX_COORDINATE = 1 << 20
+"""No image is that many pixels wide or high."""
 
 
 def columns_of(value: Any, fields: tuple[str, ...], file: Path, place: str) -> dict[str, list[Any]]:
@@ -63,7 +64,7 @@ def corner_box(value: Any, file: Path, place: str, *, empty_is_none: bool = Fals
         return None
     if value.size != 4:
         raise UserError(f"has a box of {value.size} numbers instead of 4", file=file, place=place, remedy=REMEDY)
-    if not np.all(np.abs(value.astype(np.float64)) < _MAX_COORDINATE):
+    if not np.all(np.abs(value.astype(np.float64)) < MAX_COORDINATE):
         raise UserError(f"has an impossible box {value.ravel().tolist()}", file=file, place=place, remedy=REMEDY)
     # MATLAB stores small boxes as uint8 or uint16, in which x + w would overflow.
     box = value.ravel().astype(np.int32)
