@@ -12,7 +12,8 @@ import pytest
 
 from distillery.errors import UserError
 from distillery.files import write_text
-from distillery.paper.report import write_report
+from distillery.paper.records import Result, Results
+from distillery.paper.report import scored, write_report
 
 CHROMIUM = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
@@ -174,3 +175,13 @@ def test_a_browser_shows_the_report_without_a_complaint(run, report, tmp_path):
     assert "What this run does not show" in browser.stdout
     assert "SiamFC dim, TSsKD" in browser.stdout
     assert browser.stdout.count("<figure") == len(run.job.figures)
+
+
+def test_the_head_counts_the_most_that_any_method_was_scored_on():
+    def result(model, **counts):
+        head = {"benchmark": "cuhk_sysu", "protocol": "official", "model": model, "variant": "large", "seed": 0}
+        return Result.model_validate(head | {"numbers": {"ap": 0.5}, "counts": counts})
+
+    # A detector searches for nobody, and comes first; QEEPS was given fewer queries.
+    results = [result("detector", people=3), result("qeeps", queries=40), result("oim", queries=150)]
+    assert scored(Results(tuple(results))) == [("CUHK-SYSU", "150 queries")]

@@ -183,12 +183,14 @@ def headlines(job: PaperJob, results: Results) -> list[tuple[str, str, list[Head
 
 
 def scored(results: Results) -> list[tuple[str, str]]:
-    """Benchmark and what was scored on it, for the head of the report."""
-    found: dict[str, str] = {}
+    """Benchmark and the most that was scored on it by any method, for the head of the report."""
+    found: dict[str, dict[str, int]] = {}
     for result in results.results:
-        counts = [f"{result.counts[name]} {name}" for name in ("sequences", "queries") if name in result.counts]
-        found.setdefault(benchmark_label(result.benchmark), ", ".join(counts))
-    return list(found.items())
+        most = found.setdefault(benchmark_label(result.benchmark), {})
+        for name in ("sequences", "queries"):  # a detector has no queries
+            if name in result.counts:
+                most[name] = max(most.get(name, 0), int(result.counts[name]))
+    return [(label, ", ".join(f"{count} {name}" for name, count in most.items())) for label, most in found.items()]
 
 
 def _shown(path: Path, name: str, frame: pd.DataFrame) -> Shown:
