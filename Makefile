@@ -24,7 +24,7 @@ smoke: $(VENV)/.package ## The same jobs in minutes, profile smoke; its numbers 
 	@echo "The report is $(CURDIR)/results/smoke/report.html"
 
 test: $(VENV)/.package ## All tests, the smoke pipeline among them
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n logical --dist loadgroup
 
 lint: $(VENV)/.package ## The quality gates
 	$(BIN)/ruff check .

@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import hypothesis
 import pytest
 
+# Several processes test at once, each with jobs of its own.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # How long one example takes says nothing on a machine that does other things too.
 hypothesis.settings.register_profile("project", deadline=None)
 hypothesis.settings.load_profile("project")
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+TESTS = Path(__file__).resolve().parent
+REPOSITORY = TESTS.parent
+
+
+# Folders whose tests run whole pipelines: the longest first, each in one process, whose fixtures they share.
+LONG = ("end_to_end", "workflow")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In several processes (`-n`), tests of one file stay together: what a module's fixture made is made once."""
+    if not config.pluginmanager.hasplugin("xdist"):
+        return
+    items.sort(key=lambda item: LONG.index(folder) if (folder := _folder(item)) in LONG else len(LONG))
+    for item in items:
+        group = "end_to_end" if _folder(item) == "end_to_end" else item.path.relative_to(TESTS)
+        item.add_marker(pytest.mark.xdist_group(str(group)))
+
+
+def _folder(item: pytest.Item) -> str:
+    return item.path.relative_to(TESTS).parts[0]
 
 
 @pytest.fixture(scope="session")
