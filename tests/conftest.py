@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import hypothesis
@@ -10,6 +11,9 @@ import pytest
 # How long one example takes says nothing on a machine that does other things too.
 hypothesis.settings.register_profile("project", deadline=None)
 hypothesis.settings.load_profile("project")
+
+# Nothing that a test does is remembered in the cache folder of whoever runs it.
+os.environ["DISTILLERY_CACHE"] = ""
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
