@@ -13,15 +13,21 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/data_names.smk"
+include: "workflow/rules/shard_names.smk"
 include: "workflow/rules/search_names.smk"
 include: "workflow/rules/paper_names.smk"
+include: "workflow/rules/resources.smk"
 include: "workflow/rules/data.smk"
+include: "workflow/rules/shards.smk"
+include: "workflow/rules/weights.smk"
 include: "workflow/rules/teachers.smk"
 include: "workflow/rules/lookup.smk"
 include: "workflow/rules/students.smk"
 include: "workflow/rules/benchmarks.smk"
 include: "workflow/rules/paper.smk"
 include: "workflow/rules/store.smk"
+include: "workflow/rules/needed.smk"
 
 
 localrules:
@@ -44,9 +50,10 @@ rule all:
         "<results>/store.json",
 
 
-# One environment serves every job: the one Snakemake runs in, or with `--sdm conda` one made for the jobs.
+# One environment serves every job: the one Snakemake runs in, or with `--sdm conda` one made for the jobs. What a job
+# is given stands in resources.smk, for all rules alike.
 for job_rule in workflow.rules:
     if not job_rule.norun:
         job_rule.conda_env = str(Path(workflow.basedir) / "environment.yml")
-        if PROFILE.compute.device != "cpu" and GPU_RULES.match(job_rule.name):
-            job_rule.resources["gpu"] = 1
+        for name, amount in estimated(job_rule).items():
+            job_rule.resources[name] = amount

@@ -50,7 +50,13 @@ PAIRS = (
     *(Target("SiamFC", f"distillery, {how}", "times", 10) for how in ("new", "kept")),
     *(Target("SiamRPN", f"distillery, {how}", "times", 2) for how in ("new", "kept")),
 )
+SHARDS = (
+    Target("crops/s", "objects of", "times", 3),
+    Target("pairs/s", "objects of", "times", 2),
+)
 JOINT = (Target("students", "both", "share", most=0.75),)
+STILLS = "--size 640x480 --shares 0.03-0.5 --objects 7"
+"""As COCO: seven objects in a picture."""
 SCORING = (Target("scoring", "VOT2018", "ratio", 3), Target("scoring", "OTB-100", "here", most=1))
 SEARCH_SCORING = (
     Target("scoring", "CUHK-SYSU, galleries of 100", "ratio", 30),
@@ -66,6 +72,8 @@ SECTIONS = (
     Section("Frames a second, two threads", f"tracking_fps.py {PEERS} --threads 2", FPS),
     Section("Training pairs", f"training_pairs.py {PEERS} --rounds 9", PAIRS),
     Section("Training pairs of large frames", f"training_pairs.py {PEERS} --size 1920x1080 --rounds 5", PAIRS),
+    Section("Crops of a training set in shards", "crop_shards.py --pysot $PEERS/pysot", SHARDS),
+    Section("Crops of small pictures in shards", f"crop_shards.py --pysot $PEERS/pysot {STILLS}", SHARDS),
     Section("Two students in one job, mini", "joint_students.py --size mini", JOINT),
     Section("Two students in one job, published size", "joint_students.py --size published", JOINT),
     Section("Dim student and teacher", "dim_speed.py", (Target("family", "dim", "times the teacher", 3),)),

@@ -15,6 +15,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 hypothesis.settings.register_profile("project", deadline=None)
 hypothesis.settings.load_profile("project")
 
+# Nothing that a test does is remembered in the cache folder of whoever runs it.
+os.environ["DISTILLERY_CACHE"] = ""
+
 TESTS = Path(__file__).resolve().parent
 REPOSITORY = TESTS.parent
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -122,8 +123,11 @@ def test_nothing_is_read_through_pickle() -> None:
         names = imports(path)
         assert not {"pickle", "dill", "joblib", "shelve"} & names, module
         text = path.read_text(encoding="utf-8")
-        for forbidden in ("torch.load(", "allow_pickle=True", "yaml.load(", "yaml.unsafe_load"):
+        for forbidden in ("allow_pickle=True", "yaml.load(", "yaml.unsafe_load"):
             assert forbidden not in text, f"{module}: {forbidden}"
+        # A file of weights of the user's may be torch's own; of it nothing but tensors is taken.
+        calls = re.findall(r"torch\.load\((?:[^()]|\([^()]*\))*\)", text)
+        assert text.count("torch.load(") == len(calls) and all("weights_only=True" in call for call in calls), module
 
 
 def test_the_closure_agrees_with_what_python_loads() -> None:

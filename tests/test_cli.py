@@ -249,7 +249,8 @@ class TestFaults:
         image.write_bytes(image.read_bytes()[:100])
         assert cli.main(["check", "--benchmark", "otb100", "--root", f"{tmp_path}/o"]) == 1
         captured = capsys.readouterr()
-        assert any(line.startswith("fault: ") and str(image) in line for line in captured.out.splitlines())
+        name = image.relative_to(tmp_path / "o")
+        assert any(line.startswith(f"fault: {name}: ") for line in captured.out.splitlines())
         assert captured.err == ""
         message = fails(*static(tmp_path / "o", tmp_path / "r"))
         assert f"{image}: " in message
@@ -351,10 +352,10 @@ class TestDebug:
         assert "Traceback" in done.stderr
 
     def test_a_fault_of_ours_is_not_hidden(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        def fault(*_: object) -> None:
+        def fault(*_: object, **__: object) -> None:
             raise ZeroDivisionError
 
-        monkeypatch.setattr("distillery.datasets.check", fault)
+        monkeypatch.setattr("distillery.datasets.run_check", fault)
         with pytest.raises(ZeroDivisionError):
             cli.main(["check", "--benchmark", "otb100", "--root", str(tmp_path)])
 
@@ -392,10 +393,10 @@ class TestPipes:
         assert (done.returncode, done.stderr) == (1, "")
 
     def test_another_pipe_is_told(self, monkeypatch: pytest.MonkeyPatch, fails: Fails, tmp_path: Path) -> None:
-        def broken(*_: object) -> None:
+        def broken(*_: object, **__: object) -> None:
             raise BrokenPipeError(32, "Broken pipe")
 
-        monkeypatch.setattr("distillery.datasets.check", broken)
+        monkeypatch.setattr("distillery.datasets.run_check", broken)
         assert "Broken pipe; see the traceback with --debug" in fails(
             "check", "--benchmark", "otb100", "--root", tmp_path
         )
@@ -405,10 +406,10 @@ class TestDisk:
     def test_a_full_disk_outside_atomic_writes(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fails: Fails
     ) -> None:
-        def full(*_: object) -> None:
+        def full(*_: object, **__: object) -> None:
             raise OSError(28, "No space left on device", "/some/log")
 
-        monkeypatch.setattr("distillery.datasets.check", full)
+        monkeypatch.setattr("distillery.datasets.run_check", full)
         message = fails("check", "--benchmark", "otb100", "--root", tmp_path)
         assert message == "distillery: /some/log: no space left on the disk; free some and run the command again."
 
@@ -436,9 +437,9 @@ class TestDisk:
 def test_an_interrupt_says_how_to_go_on(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupt(*_: object) -> None:
+    def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("distillery.datasets.check", interrupt)
+    monkeypatch.setattr("distillery.datasets.run_check", interrupt)
     assert cli.main(["check", "--benchmark", "otb100", "--root", str(tmp_path)]) == 130
     assert "the same command goes on from the last saved state" in capsys.readouterr().err

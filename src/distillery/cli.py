@@ -11,7 +11,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from distillery import __version__, commands, scoring_commands
+from distillery import (
+    __version__,
+    check_commands,
+    commands,
+    fetch_commands,
+    plan_commands,
+    scoring_commands,
+    shard_commands,
+    store_commands,
+)
 from distillery.errors import UserError
 
 Command = Callable[[argparse.Namespace], int | None]
@@ -97,15 +106,14 @@ def _parser() -> argparse.ArgumentParser:
         to.add_argument("--seeds", nargs="+", default=[], metavar="SEED", help=text)
 
     data = command("dataset", commands.dataset, "Write or link a dataset, check it, and list it in a manifest.")
-    data.add_argument("--benchmark", required=True, choices=BENCHMARKS)
+    data.add_argument("--benchmark", required=True, choices=check_commands.SETS)
     params(data)
     path(data, "--out", "manifest to write; the dataset lies in the folder of the same name", required=True)
     data.add_argument("--workers", type=int, default=1, help="processes")
     data.add_argument("--replace", action="store_true", help="replace the folder whatever it holds")
 
-    check = command("check", commands.check, "Say what is present, missing or malformed in a dataset.")
-    check.add_argument("--benchmark", required=True, choices=BENCHMARKS)
-    path(check, "--root", "folder in the official layout", required=True)
+    for topic in (fetch_commands, check_commands, shard_commands, plan_commands, store_commands):
+        topic.add(command, path, params)
 
     crops = command("crop-clips", commands.crop_clips, "Make the crops of a training set for all jobs of a family.")
     params(crops)
@@ -286,7 +294,7 @@ def _parser() -> argparse.ArgumentParser:
     path(report, "--figures", "folder of figures", required=True)
     path(report, "--out", "HTML file", required=True)
 
-    store = command("publish", commands.publish, "Record data and checkpoints with DVC.")
+    store = command("publish", commands.publish, "Store data, checkpoints and results with DVC.")
     store.add_argument("--profile", required=True)
     path(store, "--out", "JSON record to write", required=True)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 
 from distillery import arguments
 from distillery.arguments import named_paths, plain_json
@@ -29,21 +30,6 @@ def dataset(options: argparse.Namespace) -> None:
     print(f"{options.out}: " + ", ".join(f"{count} {name}" for name, count in report.counts.items()))
 
 
-def check(options: argparse.Namespace) -> int:
-    """Checks a dataset; 1 if there is a fault."""
-    from distillery import datasets
-
-    report = datasets.check(options.benchmark, options.root)
-    for name, count in report.counts.items():
-        print(f"{name}: {count}")
-    for note in report.notes:
-        print(f"note: {note}")
-    for fault in report.faults:
-        print(f"fault: {fault}")
-    print(f"{report.root}: {'no fault' if report.ok else f'{len(report.faults)} faults'}")
-    return 0 if report.ok else 1
-
-
 def crop_clips(options: argparse.Namespace) -> None:
     """Makes the crops of a training set."""
     from distillery.config.base import parse_json
@@ -64,9 +50,9 @@ def train_trackers(options: argparse.Namespace) -> None:
         options.data,
         named_paths(options.out, "--out"),
         options.teacher,
-        recording=options.recording,
+        recording=_made(options.recording),
         searched=named_paths(options.searched, "--searched"),
-        crops=options.crops,
+        crops=_made(options.crops),
     )
 
 
@@ -75,7 +61,8 @@ def record_teacher(options: argparse.Namespace) -> None:
     from distillery.config.tracking import parse_training
     from distillery.tracking.training import record_teacher
 
-    record_teacher(parse_training(options.params), options.data, options.teacher, options.out, crops=options.crops)
+    crops = _made(options.crops)
+    record_teacher(parse_training(options.params), options.data, options.teacher, options.out, crops=crops)
 
 
 def select_students(options: argparse.Namespace) -> None:
@@ -232,8 +219,8 @@ def report(options: argparse.Namespace) -> None:
 
 
 def publish(options: argparse.Namespace) -> None:
-    """Stores data and checkpoints with DVC."""
-    from distillery.store import publish
+    """Stores data, checkpoints and results with DVC."""
+    from distillery.store.publishing import publish
 
     publish(options.profile, options.out)
 
@@ -247,3 +234,8 @@ def config(options: argparse.Namespace) -> None:
     else:
         loaded = profile.load(options.file)
         print(loaded.model_dump_json(indent=1) if options.action == "show" else f"{options.file}: no fault")
+
+
+def _made(file: Path | None) -> Path | None:
+    """None for an empty file: it stands for crops or a recording that a restore left out, since they only save work."""
+    return file if file is None or not file.is_file() or file.stat().st_size else None

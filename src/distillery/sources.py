@@ -21,8 +21,13 @@ NOT_PART_OF_A_RESULT = frozenset(
         "distillery",  # holds the version only
         "distillery.__main__",
         "distillery.cli",  # parses arguments
+        "distillery.check_commands",  # prints
         "distillery.commands",  # prints
+        "distillery.fetch_commands",  # prints
+        "distillery.plan_commands",  # prints
         "distillery.scoring_commands",  # prints
+        "distillery.shard_commands",  # prints
+        "distillery.store_commands",  # prints
         "distillery.summary",  # prints
         "distillery.engine.progress",  # prints
         "distillery.errors",  # words of error messages

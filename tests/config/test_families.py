@@ -79,7 +79,7 @@ def test_files_of_pretrained_weights() -> None:
     described["runs"]["students"] = {"networks": ["scratch", "torchvisions"], "optimisation": OPTIMISATION}
     family = parse(SiamRPNPPFamily, described, source="here")
     assert family.pretrained("teacher") == {"teacher": "weights/r50.safetensors"}
-    assert family.pretrained("students") == {}
+    assert family.pretrained("students") == {"torchvisions": "datasets/weights/resnet50.safetensors"}
     alexnets = parse(SiamRPNFamily, config({}, teacher="published"), source="here")
     assert alexnets.pretrained("teacher") == {}
 

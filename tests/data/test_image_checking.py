@@ -36,7 +36,7 @@ def test_every_truncation_is_found(image):
 
 def test_missing_and_other_files(tmp_path):
     assert "does not exist" in str(decode_fault(tmp_path / "absent.jpg"))
-    assert "does not exist" in str(decode_fault(tmp_path))
+    assert "is a folder, not an image" in str(decode_fault(tmp_path))
     file = tmp_path / "page.jpg"
     for content in (b"", b"<html>", b"%!PS-Adobe-3.0 EPSF-3.0\n", b"GIF89a" + b"\0" * 50):
         file.write_bytes(content)

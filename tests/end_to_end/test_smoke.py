@@ -23,19 +23,6 @@ RESULTS = "results/smoke"
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, str]:
-    """The finished project, and what the run said."""
-    project = Project.copy(tmp_path_factory.mktemp("clone") / "distillery")
-    subprocess.run(["git", "init", "-q"], cwd=project.root, check=True)
-    return project, project.snakemake(*SMOKE, timeout=900)
-
-
-@pytest.fixture(scope="module")
-def project(run: tuple[Project, str]) -> Project:
-    return run[0]
-
-
-@pytest.fixture(scope="module")
 def config() -> dict[str, Any]:
     content: dict[str, Any] = yaml.safe_load((REPOSITORY / "config/smoke.yaml").read_text())
     return content

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import scipy.io
 
+from distillery import datasets
 from distillery.config.data import EmbeddedCUHKSYSU
 from distillery.data.worlds.cuhk_sysu import write_cuhk_sysu
+from distillery.errors import UserError
 from distillery.person_search.benchmarks.cuhk_sysu import load_train
-from distillery.person_search.checking import check
 from distillery.person_search.histogram import histogram_predictions
 from distillery.person_search.predictions import write_predictions
 from distillery.person_search.scoring import score
 from person_search import builders
+
+check = partial(datasets.check, "cuhk_sysu")
 
 
 @pytest.fixture
@@ -32,20 +37,26 @@ def test_a_whole_root_has_no_fault(root):
         "train_identities": 2,
         "queries_TestG2": 2,
         "queries_TestG3": 2,
-        "images_decoded": 7,
     }
-    assert check(root, images="sampled").ok
+    assert report.decoded == report.listed == 7
+    assert check(root, images="sample").ok
 
 
 def test_a_root_with_a_protocol_only(tmp_path):
     builders.write_protocol(tmp_path, 1, [("s1.jpg", (1, 1, 5, 5), [("s2.jpg", (1, 1, 5, 5))])])
     report = check(tmp_path)
-    assert [fault.split(":")[0].split("/")[-1] for fault in report.faults] == ["Images.mat", "pool.mat", "Train.mat"]
+    assert [fault.split(":")[0].split("/")[-1] for fault in report.faults] == [
+        "Images.mat",
+        "pool.mat",
+        "Train.mat",
+        "SSM",
+    ]
     assert report.counts == {"queries_TestG1": 1}
 
 
 def test_an_absent_root(tmp_path):
-    assert "does not exist" in check(tmp_path / "absent").faults[0]
+    with pytest.raises(UserError, match="does not exist; pass the folder that holds cuhk_sysu"):
+        check(tmp_path / "absent")
 
 
 def truncate(root):
@@ -148,7 +159,7 @@ def test_the_embedded_street_world_is_whole_and_its_baseline_scores(tmp_path):
     report = check(root)
     assert report.ok, report.faults
     assert report.notes == []
-    assert report.counts["images_decoded"] == 18 and report.counts["train_identities"] == 3
+    assert report.decoded == 18 and report.counts["train_identities"] == 3
     labelled = np.concatenate([image.ids for image in load_train(root).images])
     assert set(labelled.tolist()) == {-1, 0, 1, 2}
     predictions = histogram_predictions(root)

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 
 import pytest
 import torch
@@ -11,6 +10,7 @@ from torchvision import models
 
 from distillery.config.siamrpnpp import Pretraining, SiamRPNPPArchitecture, SiamRPNPPGeometry
 from distillery.engine.checkpoint import save_tensors
+from distillery.engine.weights import load_weights
 from distillery.errors import UserError
 from distillery.tracking import residual, transfer
 from distillery.tracking.mobile import AtrousMobileNetV2
@@ -95,7 +95,7 @@ class TestLoading:
         )
         made = build(architecture, SiamRPNPPGeometry())
         expected = models.resnet18()
-        expected.load_state_dict(transfer.load_tensors(weights))
+        expected.load_state_dict(load_weights(weights))
         found = made.backbone.get_submodule("layer3").state_dict()
         for name, value in expected.layer3.state_dict().items():
             middle = found[name][..., 1:2, 1:2] if name == "0.downsample.0.weight" else found[name]
@@ -122,30 +122,23 @@ class TestLoading:
         with pytest.raises(UserError, match="does not exist"):
             transfer.load_pretrained(AtrousResNet("resnet18"), "resnet18", str(tmp_path / "none.safetensors"))
 
-    def test_that_are_not_safetensors(self, tmp_path: Path) -> None:
+    def test_in_torchs_own_format(self, weights: Path, tmp_path: Path) -> None:
         torch.save(models.resnet18().state_dict(), tmp_path / "weights.pth")
-        with pytest.raises(UserError, match="not a safetensors file"):
-            transfer.load_pretrained(AtrousResNet("resnet18"), "resnet18", str(tmp_path / "weights.pth"))
+        backbone = AtrousResNet("resnet18")
+        transfer.load_pretrained(backbone, "resnet18", str(tmp_path / "weights.pth"))
+        expected = torch.load(tmp_path / "weights.pth", weights_only=True)["layer2.0.conv1.weight"]
+        assert torch.equal(backbone.get_submodule("layer2.0.conv1").weight, expected)
 
-    def test_imagenet_without_a_connection(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        def refuse(*_: object, **options: object) -> None:
-            assert options == {"progress": False, "check_hash": True, "weights_only": True}
-            raise URLError("Name or service not known")
-
-        monkeypatch.setattr(models._api, "load_state_dict_from_url", refuse)
-        with pytest.raises(UserError, match=r"weights of resnet50 could not be fetched .*name a local safetensors"):
-            transfer.load_pretrained(AtrousResNet("resnet50"), "resnet50", "imagenet")
-
-    def test_imagenet_is_torchvisions_file(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        urls = []
-
-        def give(url: str, **_: object) -> dict[str, Tensor]:
-            urls.append(url)
-            return models.resnet18().state_dict()
-
-        monkeypatch.setattr(models._api, "load_state_dict_from_url", give)
+    def test_imagenet_is_the_file_that_fetch_writes(self, weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """And nothing is fetched by a job: without the file it says which command does."""
+        monkeypatch.chdir(weights.parent)
+        with pytest.raises(
+            UserError, match=r"weights/resnet18.safetensors: does not exist; run `distillery fetch w"
+        ):
+            transfer.load_pretrained(AtrousResNet("resnet18"), "resnet18", "imagenet")
+        Path("datasets/weights").mkdir(parents=True)
+        weights.rename("datasets/weights/resnet18.safetensors")
         transfer.load_pretrained(AtrousResNet("resnet18"), "resnet18", "imagenet")
-        assert urls == ["https://download.pytorch.org/models/resnet18-f37072fd.pth"]
 
 
 class TestSchedule:

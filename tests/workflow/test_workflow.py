@@ -70,22 +70,6 @@ def test_no_absolute_path_is_written_into_the_workflow(file: Path) -> None:
     assert not re.findall(r"""["'](?:/|~)[\w]""", file.read_text(encoding="utf-8"))
 
 
-def test_the_jobs_that_take_turns_on_a_gpu_are_those_that_compute_with_torch() -> None:
-    """The pattern of the Snakefile, read against the modules that each rule's shell command calls."""
-    common = next(file for file in RULES if file.name == "common.smk").read_text(encoding="utf-8")
-    pattern = re.compile(re.search(r'GPU_RULES = re\.compile\(\s*r"(.*)"\s*\)', common)[1])
-    commands = "train-|record-teacher|select-students|lookup|profile-networks|response-maps|feature-space|search"
-    on_a_gpu = re.compile(rf"distillery (?:{commands}|track [^|]*--checkpoint)")
-    for name, lines in rules().items():
-        title = re.search(r'f"(\w+)', name)  # a rule made in a loop
-        text = re.sub(r'"\s+"', "", "\n".join(lines))
-        assert bool(pattern.match(title[1] if title else name)) == bool(on_a_gpu.search(text)), name
-    # One loop makes the rules of `search`, those of the trivial methods too, which need no GPU.
-    for name in ("search_cuhk_sysu_oim", "search_prw_qeeps", "search_prw_reid"):
-        assert pattern.match(name)
-    assert not pattern.match("search_cuhk_sysu_baseline")
-
-
 @pytest.fixture(scope="module", params=["smoke", "mini", "paper"])
 def planned(project: Project, request: pytest.FixtureRequest) -> Planned:
     """A profile as it is written, and what dry runs of the headline and of everything would do."""

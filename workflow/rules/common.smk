@@ -1,8 +1,10 @@
 # What the rules share: the parsed profile, folders, names, and the functions that rules call.
+import gc
 import json
 import os
 import re
 import sys
+from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -17,6 +19,7 @@ from distillery.config.base import parse as checked
 from distillery.config.paper import variant_name
 from distillery.config.person_search import tests as search_tests
 from distillery.config.profile import Profile
+from distillery.config.weights import FILES as IMAGENET_FILES
 from distillery.errors import UserError
 from distillery.person_search import methods
 from distillery.sources import closure, environment
@@ -24,6 +27,8 @@ from distillery.tracking import families, scoring
 from distillery.tracking.benchmarks import registry
 
 os.environ.update(environment())
+# Nothing of a DAG is ever garbage: looking for it seldom saves a tenth of the time in which a large one is built.
+gc.set_threshold(500_000, 50, 50)
 
 try:
     PROFILE = checked(Profile, config, source=", ".join(map(str, workflow.configfiles)) or "--config")
@@ -40,10 +45,6 @@ DATASETS = PROFILE.data.names
 # Suffixes of a checkpoint: weights, what they are, and how the training went.
 CHECKPOINT = {"weights": ".safetensors", "sidecar": ".json", "curve": ".jsonl"}
 THREADS = PROFILE.compute.threads
-# Rules whose jobs compute with torch: where GPUs are counted (profiles/gpu) they take turns on one.
-GPU_RULES = re.compile(
-    r"train_|pretrain_|record_|select_|lookup_|profile_|response_maps_|feature_space|track_(?!baseline)|search_(?!.*_baseline)"
-)
 # All cores of this run; `workflow.cores` would refuse calls that run nothing, such as --unlock or --report.
 CORES = workflow.resource_settings.cores or 1
 
@@ -72,14 +73,25 @@ wildcard_constraints:
     teacher_run="[A-Za-z0-9_]+",
 
 
+@cache  # rules and jobs ask for the same few sets of modules over and over
+def source_files(modules):
+    return tuple(os.path.relpath(file) for file in closure(*modules))
+
+
 def sources(*modules):
     """Source files that running these modules of the package executes; they are compared by content, never by date."""
-    return [os.path.relpath(file) for file in closure(*modules)]
+    return list(source_files(modules))
 
 
 def present(*files):
     """Files of the user's that are there; the job that needs an absent one says so, and a dry run needs none."""
     return [file for file in files if file and Path(file).is_file()]
+
+
+def begun_with(*files):
+    """Weights that networks start from: ImageNet's, which a rule gets, and those of the user's that are there."""
+    named = [file for file in files if file]
+    return [file for file in named if file in IMAGENET_FILES] + present(*(set(named) - IMAGENET_FILES))
 
 
 def package_files(folder):
@@ -171,21 +183,22 @@ def tracker_inputs(family, run):
     """Files of a training job beside the data: its teacher, what saves it work, and results of searches."""
     spec = TRACKING.families[family].runs[run]
     files = {"crops": family_crops(family), "searched": list(searched_networks(family, run).values())}
-    files["pretrained"] = present(*TRACKING.families[family].pretrained(run).values())
+    files["pretrained"] = begun_with(*TRACKING.families[family].pretrained(run).values())
     if spec.teacher:
         seed = "{seed}" if spec.teacher_seed is None else spec.teacher_seed
         files["teacher"] = (
             f"<checkpoints>/tracking/{family}/{teacher_variant(family, spec.teacher)}/seed{seed}.safetensors"
         )
     if spec.recorded:
-        files["recording"] = ancient(f"<recordings>/{family}/{spec.teacher}/seed{{seed}}.safetensors")
+        files["recording"] = f"<recordings>/{family}/{spec.teacher}/seed{{seed}}.safetensors"
     return files
 
 
-# What crops and recordings hold follows from inputs that a job declares too, so making them anew is no reason to train.
+# Crops and recordings are plain inputs, though all that they hold follows from other inputs of the same jobs: where an
+# `ancient` one is made anew, Snakemake 9.27 no longer asks whether another input of its readers has changed.
 def family_crops(family):
     """The crops of the training set, for a family that keeps them."""
-    return ancient(f"<recordings>/{family}/crops.safetensors") if TRACKING.families[family].stored_crops else []
+    return f"<recordings>/{family}/crops.safetensors" if TRACKING.families[family].stored_crops else []
 
 
 def recorded_crops(wildcards):

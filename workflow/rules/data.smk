@@ -1,10 +1,36 @@
-# Synthesise each dataset in its official layout, or link a real copy; check it and list its files with their hashes.
-# The manifest stands for the folder of the same name beside it: it changes exactly when the content does.
+# Get the real sets of the register; synthesise each dataset in its official layout, or link a real copy; check it and list
+# its files with their hashes. The manifest stands for the folder of the same name beside it: it changes exactly when the
+# content does.
+
+
+for name, copy in REGISTERED.items():
+
+    rule:
+        name:
+            f"fetch_{name}"
+        output:
+            # A set that is there, or half there, is gone on with and never removed.
+            record=update(f"{copy.root}.fetched.json"),
+        log:
+            f"<logs>/fetch/{name}.log",
+        # A set that has to be asked for does not come by itself.
+        retries: 3 if is_open(name) else 0
+        localrule: True
+        params:
+            name=name,
+            folder=subpath(output.record, parent=True),
+            registry=copy.registry,
+        message:
+            f"Getting {name}"
+        shell:
+            "python -m distillery fetch {params.name} --to {params.folder:q} --registry {params.registry:q}"
+            " 2>&1 | tee {log}"
 
 
 rule dataset:
     input:
         code=dataset_sources,
+        record=fetched,
     output:
         manifest="<data>/{benchmark}.json",
     log:

@@ -104,7 +104,7 @@ def search_inputs(run):
 def backbone_weights(network):
     """Weights that a backbone starts from: made here, or a file of the user's."""
     file = jobs.backbone(PROFILE, network).pretrained
-    return [file] if network in pretrained_here() else present(file)
+    return [file] if network in pretrained_here() else begun_with(file)
 
 
 def pretrained_here():

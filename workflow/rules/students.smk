@@ -48,7 +48,7 @@ rule crop_clips:
 rule record_teacher:
     input:
         code=family_sources,
-        data="<data>/got10k.json",
+        data=recorded_data,
         crops=recorded_crops,
         teacher="<checkpoints>/tracking/{family}/{teacher_run}/seed{seed}.safetensors",
     output:
@@ -77,7 +77,7 @@ for family, run in tracker_runs():
         input:
             **tracker_inputs(family, run),
             code=sources(*families.training_modules(family)),
-            data="<data>/got10k.json",
+            data=training_data(family),
         output:
             weights=tracker_outputs(family, run, "safetensors"),
             others=tracker_outputs(family, run, "json") + tracker_outputs(family, run, "jsonl"),

@@ -32,7 +32,7 @@ rule train_reid:
     input:
         code=sources("distillery.person_search.reid_training"),
         data="<data>/{trained_on}.json",
-        pretrained=present(SEARCH.reid_teacher.shape.pretrained),
+        pretrained=begun_with(SEARCH.reid_teacher.shape.begun().pretrained),
     output:
         **checkpoint_files("<checkpoints>/person_search/{trained_on}/reid/teacher"),
     log:

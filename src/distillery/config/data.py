@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from pathlib import PurePosixPath
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from distillery.config.base import Section
+from distillery.config.base import Section, fault_at
+
+FETCHED = "datasets"
+"""Folder in which `distillery fetch` puts the sets."""
 
 
 class VideoFrames(Section):
@@ -137,27 +141,59 @@ class LocalCopy(Section):
     """Path of the dataset's root folder."""
 
 
+class RegistryCopy(LocalCopy):
+    """A real dataset that `distillery fetch` gets, as its register says; it is linked, as a local copy is."""
+
+    source: Literal["registry"]  # type: ignore[assignment]
+    """`registry`: a set of the register."""
+    root: str = ""
+    """Path of the dataset's root folder, which bears the set's name; absent: `datasets/<name>`."""
+    registry: str = "config/datasets.yaml"
+    """The register."""
+
+
 class Data(Section):
     """The datasets of a profile."""
 
-    got10k: Annotated[EmbeddedGOT10k | LocalCopy, Field(discriminator="source")]
+    got10k: Annotated[EmbeddedGOT10k | LocalCopy | RegistryCopy, Field(discriminator="source")]
     """Training pairs of the trackers, with a validation split."""
-    otb100: Annotated[EmbeddedOTB100 | LocalCopy, Field(discriminator="source")]
+    otb100: Annotated[EmbeddedOTB100 | LocalCopy | RegistryCopy, Field(discriminator="source")]
     """Tracking benchmark, one-pass evaluation."""
-    dtb70: Annotated[EmbeddedDTB70 | LocalCopy, Field(discriminator="source")] | None = None
+    dtb70: Annotated[EmbeddedDTB70 | LocalCopy | RegistryCopy, Field(discriminator="source")] | None = None
     """Tracking benchmark seen from drones, one-pass evaluation."""
-    vot2018: Annotated[EmbeddedVOT | LocalCopy, Field(discriminator="source")] | None = None
+    vot2018: Annotated[EmbeddedVOT | LocalCopy | RegistryCopy, Field(discriminator="source")] | None = None
     """Tracking benchmark, evaluation with resets."""
-    vot2019: Annotated[EmbeddedVOT | LocalCopy, Field(discriminator="source")] | None = None
+    vot2019: Annotated[EmbeddedVOT | LocalCopy | RegistryCopy, Field(discriminator="source")] | None = None
     """Tracking benchmark, evaluation with resets."""
-    lasot: Annotated[EmbeddedLaSOT | LocalCopy, Field(discriminator="source")] | None = None
+    lasot: Annotated[EmbeddedLaSOT | LocalCopy | RegistryCopy, Field(discriminator="source")] | None = None
     """Tracking benchmark of long clips, one-pass evaluation."""
-    trackingnet: Annotated[EmbeddedTrackingNet | LocalCopy, Field(discriminator="source")] | None = None
+    trackingnet: Annotated[EmbeddedTrackingNet | LocalCopy | RegistryCopy, Field(discriminator="source")] | None = None
     """Tracking benchmark; its evaluation server's definition is applied to the part TRAIN_11 here."""
-    cuhk_sysu: Annotated[EmbeddedCUHKSYSU | LocalCopy, Field(discriminator="source")]
+    vid: Annotated[LocalCopy | RegistryCopy, Field(discriminator="source")] | None = None
+    """Training pairs of the trackers that name it among their sources: ImageNet VID."""
+    youtube_bb: Annotated[LocalCopy | RegistryCopy, Field(discriminator="source")] | None = None
+    """The same: YouTube-BoundingBoxes."""
+    coco: Annotated[LocalCopy | RegistryCopy, Field(discriminator="source")] | None = None
+    """The same: COCO."""
+    det: Annotated[LocalCopy | RegistryCopy, Field(discriminator="source")] | None = None
+    """The same: ImageNet DET."""
+    cuhk_sysu: Annotated[EmbeddedCUHKSYSU | LocalCopy | RegistryCopy, Field(discriminator="source")]
     """Person search: training images and test protocols."""
-    prw: Annotated[EmbeddedPRW | LocalCopy, Field(discriminator="source")] | None = None
+    prw: Annotated[EmbeddedPRW | LocalCopy | RegistryCopy, Field(discriminator="source")] | None = None
     """Person search across six fixed cameras: training and test frames; PRW-mini is a choice of its queries."""
+
+    @model_validator(mode="after")
+    def _roots(self) -> Self:
+        """A set of the register lies under its own name."""
+        for name in self.names:
+            section = getattr(self, name)
+            if not isinstance(section, RegistryCopy):
+                continue
+            root = section.root or f"{FETCHED}/{name}"
+            if PurePosixPath(root).name != name:
+                raise fault_at((name, "root"), f"the last folder must bear the set's name, {name}", root)
+            object.__setattr__(self, name, section.model_copy(update={"root": root}))  # the section is frozen
+        return self
 
     @property
     def names(self) -> tuple[str, ...]:

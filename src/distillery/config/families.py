@@ -16,8 +16,9 @@ from distillery.config.pairs import Pairs
 from distillery.config.selection import Selection
 from distillery.config.siamfc import SiamFCArchitecture, SiamFCGeometry, SiamFCInference
 from distillery.config.siamrpn import RPNInference, RPNLabels, SiamRPNArchitecture, SiamRPNGeometry
-from distillery.config.siamrpnpp import IMAGENET, PYSOT_INFERENCE, SiamRPNPPArchitecture, SiamRPNPPGeometry
+from distillery.config.siamrpnpp import PYSOT_INFERENCE, SiamRPNPPArchitecture, SiamRPNPPGeometry
 from distillery.config.training import Name, Optimisation
+from distillery.config.weights import weights_file
 
 Target = Literal["headline", "ablations"]
 
@@ -93,6 +94,12 @@ class Family(Section):
                 teacher = self.runs.get(run.teacher)
                 if teacher is None or teacher.teacher is not None or len(teacher.networks) != 1:
                     raise ValueError(f"run {name!r} needs a teacher run with one network, not {run.teacher!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _one_kind_of_crops(self) -> Family:
+        if self.stored_crops and self.pairs.sources:
+            raise ValueError("stored_crops are those of GOT-10k's clips; pairs with sources have shards")
         return self
 
     @model_validator(mode="after")
@@ -175,13 +182,13 @@ class SiamRPNPPFamily(Family):
 
 
 def pretrained_files(architectures: Mapping[str, Any]) -> dict[str, str]:
-    """Network -> local file of the weights that it begins with; torchvision's own are fetched by their hash.
+    """Network -> local file of the weights that it begins with.
 
     Args:
         architectures: Sections by name; None for a network that is searched.
     """
-    begun = {name: getattr(architecture, "pretraining", None) for name, architecture in architectures.items()}
-    return {name: first.weights for name, first in begun.items() if first and first.weights != IMAGENET}
+    begun = {name: one for name, one in architectures.items() if getattr(one, "pretraining", None)}
+    return {name: weights_file(one.pretraining.weights, one.backbone) for name, one in begun.items()}
 
 
 def check_crops(architectures: Mapping[str, Any], geometry: Any) -> None:

@@ -8,13 +8,15 @@ from distillery.config import search_jobs as sj
 from distillery.config import tracking as tr
 from distillery.config.base import Section
 from distillery.config.distillation import Distillation
-from distillery.config.families import Target, recording_of
+from distillery.config.families import Target, pretrained_files, recording_of
+from distillery.config.pairs import Shards
 from distillery.config.paper import from_profile, variant_name
 from distillery.config.person_search import PersonSearch, Pretraining, Student
 from distillery.config.profile import Profile
 from distillery.config.profiling import Inference, Profiling
 from distillery.config.search_network import Identification, ResNetShape
 from distillery.config.selection import SelectionJob
+from distillery.config.shards import shard_job
 from distillery.config.training import Optimisation
 
 
@@ -32,6 +34,15 @@ def crops(profile: Profile, family: str) -> dict[str, Any]:
     chosen = profile.tracking.families[family]
     sizes = {name: getattr(chosen.geometry, name) for name in ("exemplar", "train_search", "context")}
     return _plain(tr.CropJob(family=family, pairs=chosen.pairs, **sizes))
+
+
+def shards(profile: Profile, family: str) -> dict[str, Any] | None:
+    """Parameters of `distillery crop-shards`; None for a family that learns from GOT-10k's clips."""
+    chosen = profile.tracking.families[family]
+    if not chosen.pairs.sources:
+        return None
+    shape = chosen.geometry
+    return _plain(shard_job(chosen.pairs, shape.exemplar, shape.train_search, shape.context))
 
 
 def tracker_training(profile: Profile, family: str, run: str, seed: int) -> dict[str, Any]:
@@ -71,7 +82,10 @@ def teacher_recording(profile: Profile, family: str, teacher: str, seed: int) ->
 def _training(profile: Profile, family: str, **own: Any) -> dict[str, Any]:
     chosen = profile.tracking.families[family]
     shared = {name: getattr(chosen, name) for name in ("pairs", "geometry", "labels") if hasattr(chosen, name)}
-    return _plain(tr.TRAININGS[family](family=family, compute=profile.compute, **shared, **own))
+    made = _plain(tr.TRAININGS[family](family=family, compute=profile.compute, **shared, **own))
+    for name, file in pretrained_files(own["architectures"]).items():
+        made["architectures"][name]["pretraining"]["weights"] = file
+    return made
 
 
 def selection(profile: Profile, family: str, strategy: str, teacher: str) -> dict[str, Any]:
@@ -85,7 +99,8 @@ def selection(profile: Profile, family: str, strategy: str, teacher: str) -> dic
                 "seed": profile.seeds[0],
                 "compute": profile.compute,
                 "family": family,
-                "pairs": chosen.pairs,
+                # The search rates its children on GOT-10k, whatever the family is trained on.
+                "pairs": chosen.pairs.model_copy(update={"sources": (), "shards": Shards()}),
                 "geometry": _plain(chosen.geometry),
                 "labels": _plain(labels) if labels else {},
                 "teacher": _plain(chosen.architectures[chosen.runs[teacher].networks[0]]),
@@ -109,7 +124,7 @@ def reid_training(profile: Profile, seed: int) -> dict[str, Any]:
             seed=seed,
             compute=profile.compute,
             dimension=search.identification.dimension,
-            teacher=search.reid_teacher,
+            teacher=search.reid_teacher.model_copy(update={"shape": search.reid_teacher.shape.begun()}),
         )
     )
 
@@ -137,7 +152,7 @@ def backbone(profile: Profile, network: str) -> ResNetShape:
     search = profile.person_search
     shape = search.networks[network]
     if search.pretraining is None or network not in search.pretraining.networks:
-        return shape
+        return shape.begun()
     file = f"checkpoints/{profile.profile}/person_search/pretraining/{network}.safetensors"
     return shape.model_copy(update={"pretrained": file})
 

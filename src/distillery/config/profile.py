@@ -46,6 +46,16 @@ class Profile(Section):
         return self
 
     @model_validator(mode="after")
+    def _sources(self) -> Profile:
+        for name, family in self.tracking.families.items():
+            for source in family.pairs.sources:
+                if source.name not in self.data.names:
+                    raise ValueError(
+                        f"tracking.{name}.pairs.sources names {source.name!r}, but data.{source.name} is not there"
+                    )
+        return self
+
+    @model_validator(mode="after")
     def _teachers(self) -> Profile:
         for name, family in self.tracking.families.items():
             for run in family.runs.values():

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from distillery.config.base import Section
 from distillery.config.training import Fraction, NonNegative, Positive
+from distillery.config.weights import IMAGENET, RESIDUAL, weights_file
 
 
 class ResNetShape(Section):
@@ -29,14 +30,28 @@ class ResNetShape(Section):
     norm: Literal["frozen", "batch"] = "frozen"
     """BatchNorm of the stem: frozen with pre-trained weights (official), or trained from scratch."""
     pretrained: str | None = None
-    """Local file of weights to start from (safetensors): ImageNet's in torchvision's names, or a trained network of
-    this paper, whose backbone is taken; absent trains from scratch."""
+    """`imagenet` (torchvision's, which `distillery fetch weights` gets), or a local file with torchvision's names or of
+    a trained network of this paper, whose backbone is taken: safetensors, or `.pth`, which is read without running what
+    it may hold; absent trains from scratch."""
 
     @model_validator(mode="after")
     def _split(self) -> ResNetShape:
         if self.stem_blocks > self.depths[2]:
             raise ValueError("stem_blocks exceeds the number of conv4 blocks")
+        if self.pretrained == IMAGENET and (self.network is None or self.width != 64):
+            raise ValueError("ImageNet weights are those of ResNet-18, -34 and -50 at width 64; name a file instead")
         return self
+
+    @property
+    def network(self) -> str | None:
+        """Name of the network whose blocks these are, if it is one of torchvision's."""
+        return RESIDUAL.get((self.block, self.depths))
+
+    def begun(self) -> ResNetShape:
+        """The same shape with the file of its weights in the place of a word."""
+        if self.pretrained is None or self.network is None:
+            return self
+        return self.model_copy(update={"pretrained": weights_file(self.pretrained, self.network)})
 
 
 class Proposals(Section):

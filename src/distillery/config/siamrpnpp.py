@@ -13,13 +13,12 @@ from distillery.config.base import Section
 from distillery.config.siamfc import Layout
 from distillery.config.siamrpn import RPNGeometry, RPNInference
 from distillery.config.training import NonNegative, Positive
+from distillery.config.weights import IMAGENET
 
 Backbone = Literal["resnet50", "resnet34", "resnet18", "mobilenet_v2"]
 Level = Annotated[int, Field(ge=1, le=4)]
 CorrelatedLevel = Annotated[int, Field(ge=2, le=4)]
 
-IMAGENET = "imagenet"
-"""Name of torchvision's weights in the place of a file."""
 STRIDES: dict[Layout, int] = {"published": 8, "compact": 4}
 """Pixels of the crop between neighbouring positions of levels 2 to 4."""
 
@@ -28,7 +27,8 @@ class Pretraining(Section):
     """ImageNet weights of a backbone, and how gently they are trained (pysot's schedule)."""
 
     weights: str
-    """`imagenet` (torchvision's, fetched once and cached) or a local safetensors file in torchvision's names."""
+    """`imagenet` (torchvision's, which `distillery fetch weights` gets) or a local file in torchvision's names:
+    safetensors, or `.pth`, which is read without running what it may hold."""
     frozen_epochs: Annotated[int, Field(ge=0)] = 10
     """Epochs in which the whole backbone stands still."""
     levels: Annotated[tuple[Level, ...], Field(min_length=1)] = (2, 3, 4)

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from distillery.data.checking import MAX_PIXELS
+from distillery.data.decoding import MAX_PIXELS
 from distillery.errors import UserError
 
 _JPEG, _JPEG_SCAN, _JPEG_END = b"\xff\xd8\xff", b"\xff\xda", b"\xff\xd9"
@@ -23,7 +23,12 @@ _MAX_BYTES = 256 * 2**20
 
 
 def read_image(path: Path) -> npt.NDArray[np.uint8]:
-    """Decodes a JPEG or PNG file.
+    """Decodes a JPEG or PNG file: (H, W, 3) uint8, RGB; otherwise as `read_bgr`."""
+    return np.asarray(cv2.cvtColor(read_bgr(path), cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
+def read_bgr(path: Path) -> npt.NDArray[np.uint8]:
+    """Decodes a JPEG or PNG file in the order of channels in which OpenCV encodes again.
 
     An orientation tag is ignored: ground truth counts pixels as they are stored.
 
@@ -31,7 +36,7 @@ def read_image(path: Path) -> npt.NDArray[np.uint8]:
         path: The image file.
 
     Returns:
-        (H, W, 3) uint8, RGB; a grey image has three equal channels.
+        (H, W, 3) uint8, BGR; a grey image has three equal channels.
 
     Raises:
         UserError: If the file is absent, not an image, truncated, or claims more than 64 million pixels.
@@ -56,7 +61,7 @@ def read_image(path: Path) -> npt.NDArray[np.uint8]:
         image = None
     if image is None:
         raise _fault(path, "does not decode")
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+    return np.asarray(image, dtype=np.uint8)
 
 
 def image_size(path: Path) -> tuple[int, int]:

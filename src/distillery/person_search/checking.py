@@ -2,47 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
-from distillery.data.checking import CheckReport, decoded_size
+from distillery.data.checking import CheckReport
 from distillery.errors import UserError
 from distillery.person_search.benchmarks import cuhk_protocols, cuhk_sysu
 from distillery.person_search.benchmarks.base import Protocol
-
-_SAMPLE = 200
-_SIDE_SLACK = 1.0  # boxes are stored 1-based, so a box that ends with the image may end one pixel beyond it
+from distillery.person_search.benchmarks.fields import single
+from distillery.person_search.benchmarks.matlab_stream import iterate_struct
+from distillery.person_search.check_parts import CUHK_SYSU, add_images
 
 _Boxes = dict[str, NDArray[np.float32]]
-_Value = TypeVar("_Value")
 
 
-def check(root: Path, *, images: Literal["full", "sampled"] = "full") -> CheckReport:
-    """Checks layout, annotation files, their agreement, and the images.
+def check(root: Path) -> CheckReport:
+    """Checks layout, annotation files and their agreement, and hands the images over.
+
+    Without `Images.mat` the images that a protocol names are looked at, with the people that it labels.
 
     Args:
         root: A folder in CUHK-SYSU's layout.
-        images: "full" decodes every image, "sampled" about 200 of them evenly spread (all must exist in either case).
 
     Returns:
         The report; nothing that is wrong with the data raises.
     """
-    report = CheckReport("cuhk_sysu", Path(root))
-    if not report.root.is_dir():
+    report = CheckReport("cuhk_sysu", Path(root), known=CUHK_SYSU)
+    root = report.root
+    if not root.is_dir():
         report.faults.append(f"{root}: does not exist or is not a folder.")
         return report
 
-    boxes = _attempt(report, lambda: cuhk_sysu.load_boxes(report.root))
-    pool = _attempt(report, lambda: cuhk_sysu.load_pool(report.root))
-    people = _attempt(report, lambda: cuhk_sysu.train_people(report.root))
-    sizes = _attempt(report, lambda: cuhk_sysu.gallery_sizes(report.root)) or []
-    protocols = [_attempt(report, partial(cuhk_sysu.load_protocol, report.root, size)) for size in sizes]
+    boxes = report.attempt(lambda: _boxes(report), needs=root / cuhk_sysu.IMAGES)
+    pool = report.attempt(lambda: cuhk_sysu.load_pool(root), needs=root / cuhk_sysu.POOL)
+    people = report.attempt(lambda: cuhk_sysu.train_people(root), needs=root / cuhk_sysu.TRAIN)
+    sizes = report.attempt(lambda: cuhk_sysu.gallery_sizes(root), needs=root / cuhk_sysu.PROTOCOLS) or []
+    protocols = [report.attempt(partial(cuhk_sysu.load_protocol, root, size)) for size in sizes]
 
     if boxes is not None:
         report.counts["images"] = len(boxes)
@@ -53,7 +52,7 @@ def check(root: Path, *, images: Literal["full", "sampled"] = "full") -> CheckRe
             report.faults.append(f"{root / cuhk_sysu.POOL}: lists {len(pool) - len(set(pool))} images twice.")
     if boxes is not None and pool is not None:
         report.counts["train_images"] = len(boxes.keys() - set(pool))
-        _unknown(report, report.root / cuhk_sysu.POOL, pool, boxes, "Images.mat")
+        _unknown(report, root / cuhk_sysu.POOL, pool, boxes, "Images.mat")
     if people is not None:
         report.counts["train_identities"] = len(people)
         if boxes is not None:
@@ -61,18 +60,30 @@ def check(root: Path, *, images: Literal["full", "sampled"] = "full") -> CheckRe
     whole = [protocol for protocol in protocols if protocol is not None]
     _check_protocols(report, whole, boxes, pool)
     _check_subsets(report, whole[:1], boxes)
-    if boxes is not None:
-        _check_images(report, boxes, images)
+    folder = root / cuhk_sysu.IMAGE_FOLDER
+    extra = add_images(report, folder, _labelled(whole) if boxes is None else boxes)
+    if extra and boxes is not None:
+        report.notes.append(f"{folder}: holds {len(extra)} files that Images.mat does not list ({min(extra)} for one).")
     return report
 
 
-def _attempt(report: CheckReport, load: Callable[[], _Value]) -> _Value | None:
-    """The loaded value, or None with the reason among the faults."""
-    try:
-        return load()
-    except UserError as error:
-        report.faults.append(str(error))
-        return None
+def _boxes(report: CheckReport) -> _Boxes:
+    boxes = {}
+    for name, found, stored in cuhk_sysu.stored_images(report.root):
+        boxes[name] = found
+        report.odd("box_without_area", f"Images.mat, {name}", len(stored) - len(found))
+    return boxes
+
+
+def _labelled(protocols: list[Protocol]) -> _Boxes:
+    """The images that the first protocol names, with the people that it labels."""
+    if not protocols:
+        return {}
+    first = protocols[0]
+    found: dict[str, list[NDArray[np.float32]]] = {name: [] for name in first.images}
+    for name, box, _ in cuhk_sysu.test_appearances(first):
+        found.setdefault(name, []).append(box)
+    return {name: np.array(boxes, np.float32).reshape(-1, 4) for name, boxes in found.items()}
 
 
 def _unknown(report: CheckReport, file: Path, names: Iterable[str], known: Iterable[str], where: str) -> None:
@@ -125,11 +136,30 @@ def _check_protocols(
             cuhk_sysu.check_same_queries(protocols[0], protocol)
         except UserError as error:
             report.faults.append(f"{file}: {error}")
+    if protocols:  # the queries are the same in all, and so are their positives as far as the galleries reach
+        usual = cuhk_sysu.default_size(report.root)
+        _count_oddities(report, next((one for one in protocols if one.gallery_size == usual), protocols[0]))
+
+
+def _count_oddities(report: CheckReport, protocol: Protocol) -> None:
+    """Counts what is odd about the queries of a protocol; numbers of queries begin with 1, as in MATLAB."""
+    file = cuhk_sysu.protocol_file(report.root, protocol.gallery_size)
+    owners = np.searchsorted(protocol.offsets, protocol.positives, side="right") - 1
+    images = protocol.entries[protocol.positives]
+    pairs, times = np.unique(np.stack([owners, images]), axis=1, return_counts=True)
+    for query in np.unique(pairs[0][times > 1]).tolist():
+        report.odd("positive_twice", f"{file.name}, query {query + 1}")
+    for query, image in pairs.T.tolist():
+        if protocol.images[image] == protocol.queries[query].image:
+            report.odd("own_image", f"{file.name}, query {query + 1}")
+    for row, (probe,) in enumerate(iterate_struct(file, file.stem, ("Query",))):
+        stored = single(probe, ("idlocate",), file, f"{file.stem}({row + 1}).Query")["idlocate"]
+        report.odd("box_in_bytes", f"{file.name}, query {row + 1}", int(stored.dtype == np.uint8))
 
 
 def _check_subsets(report: CheckReport, protocols: list[Protocol], boxes: _Boxes | None) -> None:
     for name, (path, _) in cuhk_protocols.SUBSETS.items():
-        subset = _attempt(report, partial(cuhk_sysu.load_subset, report.root, name))
+        subset = report.attempt(partial(cuhk_sysu.load_subset, report.root, name))
         if subset is None:
             continue
         report.counts[f"queries_{name}"] = len(subset.queries)
@@ -143,29 +173,3 @@ def _check_subsets(report: CheckReport, protocols: list[Protocol], boxes: _Boxes
 
 def _queries_with_positives(protocol: Protocol) -> NDArray[np.int64]:
     return np.unique(np.searchsorted(protocol.offsets, protocol.positives, side="right"))
-
-
-def _check_images(report: CheckReport, boxes: _Boxes, images: Literal["full", "sampled"]) -> None:
-    folder = report.root / cuhk_sysu.IMAGE_FOLDER
-    if not folder.is_dir():
-        report.faults.append(f"{folder}: does not exist.")
-        return
-    present = {path.name for path in folder.iterdir()}
-    names = sorted(boxes)
-    report.faults += [f"{folder / name}: does not exist." for name in names if name not in present]
-    if extra := present - boxes.keys():
-        report.notes.append(f"{folder}: holds {len(extra)} files that Images.mat does not list ({min(extra)} for one).")
-    names = [name for name in names if name in present]
-    step = max(1, len(names) // _SAMPLE) if images == "sampled" else 1
-    decoded = 0
-    for name in tqdm(names[::step], desc="images", unit="image", disable=None):
-        size, fault = decoded_size(folder / name)
-        if size is None:
-            report.faults.append(str(fault))
-            continue
-        decoded += 1
-        outside = (boxes[name][:, :2] < 0).any(axis=1) | (boxes[name][:, 2:] > np.add(size, _SIDE_SLACK)).any(axis=1)
-        if outside.any():
-            found = boxes[name][outside.argmax()].astype(int).tolist()
-            report.faults.append(f"{folder / name}: box {found} is outside the image ({size[0]} x {size[1]} pixels).")
-    report.counts["images_decoded"] = decoded

@@ -2,37 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
-from distillery.data.checking import CheckReport, decoded_size
+from distillery.data.checking import CheckReport
 from distillery.errors import UserError
 from distillery.person_search.benchmarks import prw
 from distillery.person_search.benchmarks.matlab import read_mat
 from distillery.person_search.benchmarks.prw import Frame
+from distillery.person_search.check_parts import PRW, add_images
 
-_SAMPLE = 200
 _ID_LISTS = {"train": (Path("ID_train.mat"), "ID_train"), "test": (Path("ID_test.mat"), "ID_test2")}
-_Value = TypeVar("_Value")
 
 
-def check(root: Path, *, images: Literal["full", "sampled"] = "full") -> CheckReport:
-    """Checks lists, annotations, queries, their agreement, and the images.
+def check(root: Path) -> CheckReport:
+    """Checks lists, annotations, queries and their agreement, and hands the images over.
 
     Args:
         root: A folder in PRW's layout; ID_train.mat, ID_test.mat and query_box/ may be absent.
-        images: "full" decodes every image, "sampled" about 200 of them evenly spread (all must exist in either case).
 
     Returns:
         The report; nothing that is wrong with the data raises.
     """
-    report = CheckReport("prw", Path(root))
-    if not report.root.is_dir():
+    report = CheckReport("prw", Path(root), known=PRW)
+    root = report.root
+    if not root.is_dir():
         report.faults.append(f"{root}: does not exist or is not a folder.")
         return report
     found = {"train": _frames(report, "train", prw.TRAIN), "test": _frames(report, "test", prw.TEST)}
@@ -46,32 +45,60 @@ def check(root: Path, *, images: Literal["full", "sampled"] = "full") -> CheckRe
         _check_ids(report, root / file, variable, people[part])
     for name in prw.QUERIES:
         _check_queries(report, name, found["test"])
-    _check_images(report, [*found["train"], *found["test"]], images)
+    _check_folders(report, [*found["train"], *found["test"]])
     return report
 
 
 def _frames(report: CheckReport, part: str, listed: tuple[Path, str]) -> list[Frame]:
     """The frames of a part that can be read; what cannot is among the faults."""
-    names = _attempt(report, lambda: prw.frame_names(report.root, *listed)) or []
-    read = [_attempt(report, partial(prw.read_frame, report.root, name)) for name in names]
+    file = report.root / listed[0]
+    names = report.attempt(lambda: prw.frame_names(report.root, *listed), needs=file) or []
+    folder = report.root / prw.ANNOTATIONS
+    if names and not folder.exists():
+        report.missing(f"{folder}: does not exist.")
+        names = []
+    read = [_frame(report, name) for name in names]
     frames = [frame for frame in read if frame is not None]
     report.counts[f"{part}_frames"] = len(frames)
     report.counts[f"{part}_boxes"] = sum(len(frame.boxes) for frame in frames)
-    report.counts[f"{part}_identities"] = len(_identities(frames))
-    twice = sum(len(set(ids)) < len(ids) for ids in (frame.ids[frame.ids >= 0].tolist() for frame in frames))
-    if twice:
-        report.notes.append(f"{report.root}: {twice} {part} frames hold an id twice; its first box counts.")
-    if frames and not _identities(frames):
-        report.faults.append(f"{report.root / listed[0]}: nobody in its frames has an id.")
+    people = sorted(_identities(frames))
+    report.counts[f"{part}_identities"] = len(people)
+    for before, after in pairwise(people):
+        report.odd("gap_in_ids", f"{part}: {after} after {before}", int(after > before + 1))
+    if frames and not people:
+        report.faults.append(f"{file}: nobody in its frames has an id.")
     return frames
 
 
-def _attempt(report: CheckReport, load: Callable[[], _Value]) -> _Value | None:
-    try:
-        return load()
-    except UserError as error:
-        report.faults.append(str(error))
+def _frame(report: CheckReport, name: str) -> Frame | None:
+    """A frame, with what is odd about its annotation."""
+    file = prw.annotation_file(report.root, name)
+    found = report.attempt(lambda: _stored(file), needs=file)
+    frame = None if found is None else report.attempt(lambda: prw.frame_of(name, found[1], file))
+    if found is None or frame is None:
         return None
+    key, stored = found
+    if key != prw.KEYS[0]:
+        report.odd(f"key_{key}", name)
+    rows = np.asarray(stored, np.float64).reshape(-1, 5)
+    report.odd("negative_coordinate", name, int((rows[:, 1:3] < 0).any(axis=1).sum()))
+    report.odd("fractional_coordinate", name, int((rows[:, 1:] % 1 != 0).any(axis=1).sum()))
+    report.odd("box_without_area", name, len(rows) - len(frame.boxes))
+    report.odd("unlabelled", name, int((frame.ids < 0).sum()))
+    labelled = frame.ids[frame.ids >= 0].tolist()
+    report.odd("id_twice", name, int(len(set(labelled)) < len(labelled)))
+    report.odd("nobody_labelled", name, int(bool(len(frame.ids)) and not labelled))
+    return frame
+
+
+def _stored(file: Path) -> tuple[str, Any]:
+    """An annotation's matrix and what it is called."""
+    for key in prw.KEYS:
+        try:
+            return key, read_mat(file, key)
+        except UserError:  # of another name, or damaged, which is said below
+            continue
+    return prw.KEYS[0], read_mat(file, *prw.KEYS)
 
 
 def _identities(frames: Sequence[Frame]) -> set[int]:
@@ -82,20 +109,27 @@ def _check_ids(report: CheckReport, file: Path, variable: str, people: set[int])
     """Compares an optional list of ids with those of the frames."""
     if not file.is_file() or not people:
         return
-    listed = _attempt(report, lambda: np.asarray(read_mat(file, variable), np.float64).ravel())
-    if listed is not None and (differing := people ^ set(listed.tolist())):
+    listed = report.attempt(lambda: read_mat(file, variable))
+    if listed is None:
+        return
+    if not isinstance(listed, np.ndarray):
+        report.faults.append(f"{file}: {variable} is not a list of numbers.")
+    elif differing := people ^ set(listed.ravel().tolist()):
         report.notes.append(f"{file}: {len(differing)} ids are only there or only in the frames; the frames count.")
 
 
 def _check_queries(report: CheckReport, name: str, frames: Sequence[Frame]) -> None:
     file = report.root / prw.QUERIES[name]
-    if name == "prw_mini" and not file.is_file():
+    if name == "prw_mini" and not file.exists():
         report.notes.append(f"{file}: does not exist; PRW-mini cannot be scored.")
         return
-    queries = _attempt(report, lambda: prw.read_queries(file))
+    queries = report.attempt(lambda: prw.read_queries(file), needs=file)
     if queries is None:
         return
     report.counts[f"queries_{name}"] = len(queries)
+    report.odd("line_ends_crlf", file.name, int(b"\r\n" in file.read_bytes()))
+    if not frames:
+        return
     seen: dict[int, set[str]] = {}
     for frame in frames:
         for identity in frame.ids.tolist():
@@ -112,27 +146,19 @@ def _check_queries(report: CheckReport, name: str, frames: Sequence[Frame]) -> N
         report.notes.append(f"{file}: {moved} boxes equal no annotated box of their frame.")
 
 
-def _check_images(report: CheckReport, frames: Sequence[Frame], images: Literal["full", "sampled"]) -> None:
+def _check_folders(report: CheckReport, frames: Sequence[Frame]) -> None:
+    """Hands the frames over, and says what lies among them and their annotations besides."""
     folder = report.root / prw.IMAGE_FOLDER
-    if not folder.is_dir():
-        report.faults.append(f"{folder}: does not exist.")
-        return
-    present = {path.name for path in folder.iterdir()}
-    report.faults += [f"{folder / frame.name}: does not exist." for frame in frames if frame.name not in present]
-    if extra := present - {frame.name for frame in frames}:
-        report.notes.append(f"{folder}: holds {len(extra)} files that no list names ({min(extra)} for one).")
-    there = [frame for frame in frames if frame.name in present]
-    step = max(1, len(there) // _SAMPLE) if images == "sampled" else 1
-    report.counts["images_decoded"] = 0
-    for frame in tqdm(there[::step], desc="images", unit="image", disable=None):
-        size, fault = decoded_size(folder / frame.name)
-        if size is None:
-            report.faults.append(str(fault))
-            continue
-        report.counts["images_decoded"] += 1
-        outside = (frame.boxes[:, :2] >= size).any(axis=1)
-        if outside.any():
-            box = frame.boxes[outside.argmax()].astype(int).tolist()
-            report.faults.append(
-                f"{folder / frame.name}: box {box} is outside the image ({size[0]} x {size[1]} pixels)."
-            )
+    extra = add_images(report, folder, {frame.name: frame.boxes for frame in frames})
+    annotations = report.root / prw.ANNOTATIONS
+    found = report.attempt(partial(_names, annotations)) if annotations.is_dir() else None
+    strays = {name for name in extra if not name.endswith(".jpg")}
+    strays |= {name for name in found or () if not name.endswith(".mat")}
+    for name in sorted(strays):
+        report.odd("stray_file", name)
+    if unlisted := extra - strays:
+        report.notes.append(f"{folder}: holds {len(unlisted)} files that no list names ({min(unlisted)} for one).")
+
+
+def _names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from distillery.config.search_network import ResNetShape
-from distillery.engine.checkpoint import load_tensors
+from distillery.engine.weights import load_weights
 from distillery.errors import UserError
 
 _BLOCKS: Mapping[str, type[BasicBlock] | type[Bottleneck]] = {"basic": BasicBlock, "bottleneck": Bottleneck}
@@ -115,7 +115,7 @@ def load_pretrained(stem: Stem, head: Head, path: str | Path) -> None:
     Raises:
         UserError: If the file is missing or broken, or belongs to another architecture.
     """
-    tensors = _backbone(load_tensors(path))
+    tensors = _backbone(load_weights(path))
     halves: tuple[nn.Module, nn.Module] = (stem, head)
     expected = {name: value for half in halves for name, value in half.state_dict().items()}
     faults = [f"has no tensor {name!r}" for name in expected if name not in tensors]

@@ -93,21 +93,29 @@ def augmentations(
     )
 
 
-def cut(wide: Surroundings, row: int, drawn: Augmentations, size: int, out: Image) -> None:
+def cut(
+    wide: Surroundings,
+    row: int,
+    drawn: Augmentations,
+    size: int,
+    out: Image,
+    border: tuple[float, float, float] = (0.0, 0.0, 0.0),
+) -> None:
     """Cuts one augmented crop out of a target's surroundings.
 
     Args:
-        wide: At least `margin` pixels of the crop wide.
+        wide: At least `margin` pixels of the crop wide, where `border` is not given.
         row: Of `drawn`.
         drawn: Of a batch.
         size: Side of the crop.
         out: (size, size, 3), is written to.
+        border: Colour of what lies beyond `wide`.
     """
     image, (x, y), scale = wide
     across, down = drawn.stretch[row].tolist()
     right, below = drawn.shift[row].tolist()
     sides = size * scale / across, size * scale / down
-    crop(image, (x + right * scale, y + below * scale), sides, size, (0, 0, 0), out=out)
+    crop(image, (x + right * scale, y + below * scale), sides, size, border, out=out)
     if drawn.colour is not None:
         cv2.transform(out, drawn.colour[row], dst=out)
     if (length := int(drawn.blur[row])) > 0:

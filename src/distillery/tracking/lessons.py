@@ -21,7 +21,7 @@ from distillery.engine.checkpoint import save_tensors
 from distillery.engine.progress import Progress
 from distillery.errors import UserError
 from distillery.files import sha256_of, sha256_of_file
-from distillery.tracking.pairs import PairBatch, PairSampler
+from distillery.tracking.pair_batches import PairBatch, Sampler
 
 Teacher = Callable[[int, PairBatch], Lesson]
 """The lesson of a step on its batch."""
@@ -99,7 +99,7 @@ def recording_key(parameters: TrackerTraining, manifest: Path, teacher: Path) ->
 def record(
     network: nn.Module,
     respond: Callable[..., Any],
-    sampler: PairSampler,
+    sampler: Sampler,
     parameters: TrackerTraining,
     key: str,
     out: Path,

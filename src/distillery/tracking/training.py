@@ -23,7 +23,9 @@ from distillery.tracking import lessons
 from distillery.tracking.benchmarks import got10k
 from distillery.tracking.crop_store import CropStore, crop_key
 from distillery.tracking.families import network_module, searched_architecture, training_module
+from distillery.tracking.pair_batches import Sampler
 from distillery.tracking.pairs import PairSampler
+from distillery.tracking.shard_pairs import ShardSampler
 
 
 class TrackerTask:
@@ -43,7 +45,7 @@ class TrackerTask:
         networks: Mapping[str, nn.Module],
         respond: Callable[..., Response],
         teacher: lessons.Teacher | None,
-        sampler: PairSampler,
+        sampler: Sampler,
         parameters: TrackerTraining,
         device: Device,
     ) -> None:
@@ -100,7 +102,8 @@ def train_trackers(
 
     Args:
         parameters: Resolved parameters, of a family.
-        manifest: Of the GOT-10k training set; the data lie in the folder of the same name.
+        manifest: Of the GOT-10k training set, or where the pairs have sources the sidecar of their shards
+            (`build_shards`); the data lie in the folder of the same name.
         outputs: Checkpoint of each network by name.
         teacher: Checkpoint of the teacher, if the run has one.
         recording: What the teacher says to each batch (`record_teacher`); without it the teacher is asked.
@@ -181,10 +184,12 @@ def build_networks(parameters: TrackerTraining, searched: Mapping[str, Path], de
     return networks
 
 
-def pair_sampler(parameters: TrackerTraining, manifest: Path, crops: Path | None = None) -> PairSampler:
-    """The pairs of a job, from crops that lie ready or from frames."""
-    clips = got10k.load(dataset_root(manifest), "train")
+def pair_sampler(parameters: TrackerTraining, manifest: Path, crops: Path | None = None) -> Sampler:
+    """The pairs of a job, from shards of several sets, from crops that lie ready or from frames."""
     pairs, geometry = parameters.pairs, parameters.geometry
+    if pairs.sources:
+        return ShardSampler(manifest, pairs, geometry, parameters.seed, threads=parameters.compute.threads)
+    clips = got10k.load(dataset_root(manifest), "train")
     store = CropStore(crops, crop_key(pairs, geometry, manifest)) if crops else None
     return PairSampler(clips, pairs, geometry, parameters.seed, threads=parameters.compute.threads, store=store)
 

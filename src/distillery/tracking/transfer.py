@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torchvision import models
 
-from distillery.config.siamrpnpp import IMAGENET, Backbone, Pretraining
-from distillery.engine.checkpoint import load_tensors
+from distillery.config.siamrpnpp import Backbone, Pretraining
+from distillery.config.weights import weights_file
+from distillery.engine.weights import load_weights
 from distillery.errors import UserError
 from distillery.tracking.mobile import AtrousMobileNetV2
 from distillery.tracking.residual import AtrousResNet
@@ -19,12 +19,6 @@ MEAN = (0.485, 0.456, 0.406)
 DEVIATION = (0.229, 0.224, 0.225)
 """Of ImageNet's colours in 0..1, RGB: what torchvision's weights want subtracted and divided by."""
 
-_IMAGENET: Mapping[Backbone, models.WeightsEnum] = {
-    "resnet50": models.ResNet50_Weights.IMAGENET1K_V1,
-    "resnet34": models.ResNet34_Weights.IMAGENET1K_V1,
-    "resnet18": models.ResNet18_Weights.IMAGENET1K_V1,
-    "mobilenet_v2": models.MobileNet_V2_Weights.IMAGENET1K_V1,
-}
 _CLASSIFIER = ("fc.", "classifier.", "features.18.")
 """Beginnings of the names of torchvision's tensors that no level needs."""
 
@@ -39,12 +33,14 @@ def load_pretrained(backbone: AtrousResNet | AtrousMobileNetV2, name: Backbone, 
     Args:
         backbone: Of the published layout.
         name: Which backbone it is.
-        weights: `imagenet` or a safetensors file with torchvision's names.
+        weights: A file with torchvision's names, or `imagenet` for that which `distillery fetch weights` gets; nothing
+            is fetched here.
 
     Raises:
-        UserError: If the weights cannot be fetched or read, or belong to another architecture.
+        UserError: If the file is missing or broken, or belongs to another architecture.
     """
-    found = _fetch(name) if weights == IMAGENET else load_tensors(weights)
+    weights = weights_file(weights, name)
+    found = load_weights(weights)
     expected = backbone.state_dict()
     found = {tensor: value for tensor, value in found.items() if not tensor.startswith(_CLASSIFIER)}
     deeper = [tensor for tensor in found if tensor not in expected and _deeper(backbone, tensor)]
@@ -83,19 +79,6 @@ def begin_epoch(backbone: AtrousResNet | AtrousMobileNetV2, pretraining: Pretrai
         for module in modules:
             module.requires_grad_(trained)
             module.train(trained and backbone.training)
-
-
-def _fetch(name: Backbone) -> dict[str, Tensor]:
-    try:
-        # torchvision keeps a file that it has fetched; its name holds the first digits of its hash.
-        state: dict[str, Tensor] = _IMAGENET[name].get_state_dict(progress=False, check_hash=True, weights_only=True)
-    except (OSError, RuntimeError) as error:
-        raise UserError(
-            f"the ImageNet weights of {name} could not be fetched ({error})",
-            place="pretraining.weights",
-            remedy="name a local safetensors file instead of `imagenet`, or connect this machine",
-        ) from error
-    return state
 
 
 def _deeper(backbone: AtrousResNet | AtrousMobileNetV2, tensor: str) -> bool:

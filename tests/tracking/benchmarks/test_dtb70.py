@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from distillery import datasets
 from distillery.errors import UserError
 from distillery.tracking.benchmarks import dtb70
 
@@ -49,7 +50,7 @@ def test_folders_with_frames(tmp_path: Path) -> None:
     assert boat.truth[1].tolist() == [5, 6, 7, 8]
     assert boat.attributes == {"SV", "FCM"}
     assert boat.first_pixel == 1
-    report = dtb70.check(root)
+    report = datasets.check("dtb70", root)
     assert report.ok
     assert report.counts == {"expected": 1, "sequences": 1, "frames": 3, "missing": 0}
 
@@ -73,7 +74,7 @@ def test_check_names_every_fault(tmp_path: Path) -> None:
     root = own(folder(tmp_path, "Boat1", 2, "1,2,3,4\n5,6,7,8\n"), "Boat1", "Boat2", "Boat3")
     folder(tmp_path, "Boat2", 1, "1,2,3,x\n")
     (root / "Boat1" / "img" / "00002.jpg").write_text("not an image")
-    report = dtb70.check(root)
+    report = datasets.check("dtb70", root)
     assert report.counts == {"expected": 3, "sequences": 1, "frames": 2, "missing": 1}
     assert len(report.faults) == 3
     for words in ("00002.jpg: is not", "Boat2", "sequence Boat3 is missing"):

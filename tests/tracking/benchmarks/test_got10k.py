@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from distillery import datasets
 from distillery.errors import UserError
 from distillery.tracking.benchmarks import got10k
 
@@ -34,8 +35,8 @@ def test_sequences_have_boxes_frames_and_labels(root: Path) -> None:
     assert [frame.name for frame in first.frames] == ["00000001.jpg", "00000002.jpg", "00000003.jpg"]
     assert first.absence.tolist() == [False, False, True]
     assert first.cover.tolist() == [8, 3, 0]
-    assert got10k.check(root).ok
-    assert got10k.check(root).counts["train_frames"] == 6
+    assert datasets.check("got10k", root).ok
+    assert datasets.check("got10k", root).counts["train_frames"] == 6
 
 
 @pytest.mark.parametrize(
@@ -54,7 +55,7 @@ def test_malformed_labels_are_named(root: Path, file: str, text: str, words: str
     with pytest.raises(UserError, match="GOT-10k_Val_000002") as caught:
         got10k.load(root, "val")
     assert words in str(caught.value)
-    assert len(got10k.check(root).faults) == 1
+    assert len(datasets.check("got10k", root).faults) == 1
 
 
 def test_missing_parts(root: Path) -> None:
@@ -99,17 +100,17 @@ def test_gaps_and_damage_in_the_test_split(root: Path) -> None:
     (root / "train").rename(root / "test")
     for file in (root / "test").glob("*/groundtruth.txt"):
         file.write_text("1,2,3,4\n")
-    report = got10k.check(root)
+    report = datasets.check("got10k", root)
     assert report.ok
     assert (report.counts["test_frames"], report.notes) == (6, ["no train split, so no tracker can be trained on it"])
     (file.parent / "00000002.jpg").rename(file.parent / "00000004.jpg")
     with pytest.raises(UserError, match=r"has 3 images, the last is 00000004\.jpg: 00000002\.jpg is missing"):
         got10k.load_test(root)
-    (fault,) = got10k.check(root).faults
+    (fault,) = datasets.check("got10k", root).faults
     assert "00000002.jpg is missing" in fault
     (file.parent / "00000004.jpg").rename(file.parent / "00000002.jpg")
     (file.parent / "00000003.jpg").write_bytes(b"no image")
-    (fault,) = got10k.check(root).faults
+    (fault,) = datasets.check("got10k", root).faults
     assert "00000003.jpg: is not a JPEG or PNG image" in fault
 
 
@@ -126,7 +127,7 @@ def test_a_test_sequence_without_numbered_images(root: Path) -> None:
 
 def test_the_splits_that_may_be_absent(root: Path) -> None:
     (root / "train").rename(root / "away")
-    report = got10k.check(root)
+    report = datasets.check("got10k", root)
     assert report.ok
     assert report.notes == [
         "no train split, so no tracker can be trained on it",
@@ -136,15 +137,15 @@ def test_the_splits_that_may_be_absent(root: Path) -> None:
     with pytest.raises(UserError, match=r"train: does not exist; pass the folder that holds GOT-10k's train split"):
         got10k.load(root, "train")
     (root / "val").rename(root / "train")
-    assert len(got10k.check(root).faults) == 1  # the evaluation set
+    assert len(datasets.check("got10k", root).faults) == 1  # the evaluation set
 
 
 def test_first_boxes_of_training_need_not_be_startable(root: Path) -> None:
     file = root / "train" / "GOT-10k_Train_000001" / "groundtruth.txt"
     file.write_text("50,50,2,2\n" + "1,2,3,4\n" * 2)
-    assert got10k.check(root).ok
+    assert datasets.check("got10k", root).ok
     (root / "val" / "GOT-10k_Val_000001" / "groundtruth.txt").write_text(file.read_text())
-    (fault,) = got10k.check(root).faults
+    (fault,) = datasets.check("got10k", root).faults
     assert "GOT-10k_Val_000001" in fault and "lies outside the image of 8 x 8 pixels" in fault
 
 

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from distillery import datasets
 from distillery.errors import UserError
 from distillery.tracking.benchmarks import lasot
 from distillery.tracking.benchmarks.lasot_table import ATTRIBUTES, SEQUENCES
@@ -39,7 +40,7 @@ def test_sequences_with_and_without_the_folder_of_their_class(root: Path) -> Non
     assert airplane.absent.tolist() == [False, True, True, False]
     assert (airplane.attributes, zebra.attributes) == (frozenset(), {"IV", "FOC"})
     assert airplane.first_pixel == 1
-    report = lasot.check(root)
+    report = datasets.check("lasot", root)
     assert report.ok
     assert report.counts == {"expected": 2, "sequences": 2, "frames": 8, "missing": 0}
 
@@ -61,7 +62,7 @@ def test_faults(root: Path, file: str, text: str, words: str) -> None:
     with pytest.raises(UserError, match="airplane-1") as caught:
         lasot.load(root)
     assert words in str(caught.value)
-    assert len(lasot.check(root).faults) == 1
+    assert len(datasets.check("lasot", root).faults) == 1
 
 
 def test_a_gap_is_named_even_with_an_extra_frame(root: Path) -> None:
@@ -69,7 +70,7 @@ def test_a_gap_is_named_even_with_an_extra_frame(root: Path) -> None:
     (images / "00000002.jpg").rename(images / "00000005.jpg")
     with pytest.raises(UserError, match=r"4 rows: 00000002\.jpg is missing, 00000005\.jpg is not expected"):
         lasot.load(root)
-    assert len(lasot.check(root).faults) == 1
+    assert len(datasets.check("lasot", root).faults) == 1
 
 
 def test_absent_labels_are_no_zeros(root: Path) -> None:

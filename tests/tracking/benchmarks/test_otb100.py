@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from distillery import datasets
 from distillery.data.worlds import otb100 as world
 from distillery.errors import UserError
 from distillery.tracking.benchmarks import otb100
@@ -70,7 +71,7 @@ def test_real_frames(real_data: Path) -> None:
 
 
 def test_real_check_names_the_missing_and_decodes_the_rest(real_data: Path) -> None:
-    report = otb100.check(real_data / "OTB")
+    report = datasets.check("otb100", real_data / "OTB")
     assert report.counts == {"expected": 100, "sequences": 3, "frames": 734, "missing": 97}
     assert len(report.faults) == 97
 
@@ -162,7 +163,7 @@ def test_a_gap_and_one_image_too_many_do_not_shift_the_frames(tmp_path: Path) ->
     (tmp_path / "Crossing" / "img" / "0050.jpg").unlink()
     with pytest.raises(UserError, match=r"0050\.jpg is missing; restore"):
         otb100.load(tmp_path, allow_partial=True)
-    assert any("0050.jpg is missing" in fault for fault in otb100.check(tmp_path).faults)
+    assert any("0050.jpg is missing" in fault for fault in datasets.check("otb100", tmp_path).faults)
     for number in range(60, 70):
         (tmp_path / "Crossing" / "img" / f"{number:04d}.jpg").unlink()
     with pytest.raises(UserError, match=r"0050\.jpg, 0060\.jpg, 0061\.jpg and 8 more \(11\) are missing"):
@@ -221,12 +222,12 @@ def test_check_faults_a_first_box_that_no_tracker_can_start_from(
     file = root / "First001" / "groundtruth_rect.txt"
     rows = file.read_text().splitlines()
     file.write_text("\n".join([box, *rows[1:]]))
-    (found,) = otb100.check(root).faults
+    (found,) = datasets.check("otb100", root).faults
     assert re.search(r"groundtruth_rect\.txt, frame 1 of First001: " + fault, found)
     file.write_text("\n".join([rows[0], box, *rows[2:]]))  # later ones may be there: targets leave the image
-    assert otb100.check(root).ok
+    assert datasets.check("otb100", root).ok
     file.write_text("\n".join(["128,96,30,20", *rows[1:]]))  # the last pixel is covered
-    assert otb100.check(root).ok
+    assert datasets.check("otb100", root).ok
 
 
 def test_a_number_of_thousands_of_digits_is_no_traceback(tmp_path: Path) -> None:
@@ -258,7 +259,7 @@ def test_an_embedded_set_is_what_its_list_says(tmp_path: Path, write_otb: Callab
         ("Tiger1", 8, frozenset()),
         ("Second002", 8, frozenset()),
     ]
-    assert otb100.check(root).ok
+    assert datasets.check("otb100", root).ok
     shutil.rmtree(root / "Second002")
     with pytest.raises(UserError, match="Second002 of OTB-100's 2 sequences"):
         otb100.load(root)
@@ -271,7 +272,7 @@ def test_check_names_every_fault(tmp_path: Path, write_otb: Callable[..., Path])
     (root / "A1" / "img" / "0004.jpg").write_text("not an image")
     (root / "B2" / "groundtruth_rect.txt").write_text("1,2,3\n")
     shutil.rmtree(root / "C3")
-    report = otb100.check(root)
+    report = datasets.check("otb100", root)
     assert report.counts == {"expected": 4, "sequences": 2, "frames": 16, "missing": 1}
     assert len(report.faults) == 4
     for words in ("0003.jpg", "0004.jpg", "B2", "C3"):
@@ -316,15 +317,10 @@ def test_the_collection_fills_in_for_absent_files(tmp_path: Path) -> None:
     assert (len(crossing.frames), crossing.truth[-1].tolist()) == (120, [120, 2, 3, 4])
 
 
-def test_frames_of_two_targets_are_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_frames_of_two_targets_are_decoded_once(tmp_path: Path) -> None:
     official(tmp_path, "Jogging", range(1, 308), 307, "groundtruth_rect.1.txt")
     official(tmp_path, "Jogging", range(1, 308), 307, "groundtruth_rect.2.txt")
-    seen: list[Path] = []
-
-    def decoded_size(file: Path) -> tuple[tuple[int, int] | None, str | None]:
-        seen.append(file)
-        return (320, 240), None
-
-    monkeypatch.setattr("distillery.tracking.benchmarks.base.decoded_size", decoded_size)
-    assert otb100.check(tmp_path).counts["frames"] == 614
-    assert len(seen) == 307
+    report = datasets.check("otb100", tmp_path)
+    assert report.counts["frames"] == 614
+    assert report.listed == 307
+    assert sum(".jpg: " in fault for fault in report.faults) == 307  # the images are empty files

@@ -12,9 +12,9 @@ from distillery.tracking.benchmarks.vot_table import SEQUENCES
 
 
 @pytest.mark.parametrize("name", registry.BENCHMARKS)
-def test_every_module_offers_the_three_functions(name: str, tmp_path: Path) -> None:
+def test_every_module_offers_both_functions(name: str, tmp_path: Path) -> None:
     module = import_module(registry.BENCHMARKS[name])
-    assert all(callable(getattr(module, function)) for function in ("load", "expected", "check"))
+    assert all(callable(getattr(module, function)) for function in ("load", "expected"))
     with pytest.raises(UserError, match="does not exist; pass the folder that holds"):
         registry.load(name, tmp_path / "none", need_frames=False)
 
@@ -30,7 +30,6 @@ def test_test_sets_can_be_loaded(name: str, tmp_path: Path) -> None:
 def test_one_call_for_all(tmp_path: Path, write_otb: Callable[..., Path]) -> None:
     root = write_otb(tmp_path / "root")
     assert [sequence.name for sequence in registry.load("otb100", root)] == registry.expected("otb100", root)
-    assert registry.check("otb100", root).ok
     assert registry.modules("vot2018", "vot2019", "otb100") == [
         "distillery.tracking.benchmarks.otb100",
         "distillery.tracking.benchmarks.vot",

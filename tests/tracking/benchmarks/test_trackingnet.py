@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from distillery import datasets
 from distillery.errors import UserError
 from distillery.tracking.benchmarks import trackingnet
 
@@ -28,7 +29,7 @@ def test_the_held_out_part_has_all_boxes(root: Path) -> None:
     assert [sequence.name for sequence in sequences] == trackingnet.expected(root) == ["-3TIfnTSM6c_2", "a1qo_0"]
     assert [frame.name for frame in sequences[0].frames] == [f"{number}.jpg" for number in range(12)]
     assert (len(sequences[0]), sequences[0].first_pixel) == (12, 0)
-    report = trackingnet.check(root)
+    report = datasets.check("trackingnet", root)
     assert report.ok
     assert (report.counts["test_frames"], report.counts["train_11_frames"]) == (12, 24)
 
@@ -50,7 +51,7 @@ def test_missing_frames(root: Path) -> None:
     (root / "TRAIN_11" / "frames" / "-3TIfnTSM6c_2" / "5.jpg").unlink()
     with pytest.raises(UserError, match="has 11 images"):
         trackingnet.load(root, allow_partial=True)
-    assert len(trackingnet.check(root).faults) == 2
+    assert len(datasets.check("trackingnet", root).faults) == 2
 
 
 def test_a_folder_and_an_archive_of_boxes_alone(root: Path, tmp_path: Path) -> None:
@@ -83,11 +84,11 @@ def test_the_real_archive(real_data: Path) -> None:
 
 def test_absent_parts(root: Path, tmp_path: Path) -> None:
     (root / "TEST").rename(root / "away")
-    report = trackingnet.check(root)
+    report = datasets.check("trackingnet", root)
     assert report.ok
     assert report.notes == ["no TEST part, so nothing can be sent to the evaluation server"]
     (root / "TRAIN_11").rename(root / "away too")
-    assert [fault.split(": ")[1] for fault in trackingnet.check(root).faults] == [
+    assert [fault.split(": ")[1] for fault in datasets.check("trackingnet", root).faults] == [
         "does not hold the held-out part TRAIN_11; put TRAIN_11/frames and TRAIN_11/anno there."
     ]
     with pytest.raises(UserError, match="does not hold the part TRAIN_0; put TRAIN_0/frames and TRAIN_0/anno there"):
@@ -134,4 +135,4 @@ def test_gaps_in_the_test_part(root: Path, lost: str | None, extra: str | None, 
         (folder / lost).unlink()
     with pytest.raises(UserError, match=rf"frames/0A-b_c_0: .*{words}"):
         trackingnet.load_test(root)
-    assert len(trackingnet.check(root).faults) == 1
+    assert len(datasets.check("trackingnet", root).faults) == 1

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from distillery import datasets
 from distillery.errors import UserError
 from distillery.tracking.benchmarks import vot
 from distillery.tracking.benchmarks.vot_table import SEQUENCES
@@ -61,7 +62,7 @@ def test_sequences(root: Path) -> None:
     assert ball.regions is not None and ball.regions[0].tolist() == [10, 20, 40, 20, 40, 60, 10, 60]
     assert ball.truth[0].tolist() == [10.5, 20.5, 30, 40]
     assert ball.frames[0] == root / "ball1" / "00000001.jpg"
-    report = vot.check(root)
+    report = datasets.check("vot2019", root)
     assert report.ok
     assert report.notes == ["1 sequences have no tags (no NAME/occlusion.tag …)"]
 
@@ -113,7 +114,7 @@ def test_partial_data(root: Path) -> None:
     with pytest.raises(UserError, match="bag of VOT2019's 3 sequences are not there"):
         vot.load(root, name="vot2019")
     assert [sequence.name for sequence in vot.load(root, allow_partial=True)] == ["ants1", "ball1"]
-    assert vot.check(root).counts == {"expected": 3, "sequences": 2, "frames": 6, "missing": 1}
+    assert datasets.check("vot2019", root).counts == {"expected": 3, "sequences": 2, "frames": 6, "missing": 1}
     (root / "list.txt").unlink()
     with pytest.raises(UserError, match=r"list\.txt: does not exist"):
         vot.load(root)
@@ -128,7 +129,7 @@ def test_without_a_list_the_official_sequences_are_expected(root: Path) -> None:
         vot.load(root, name="vot2018")
     loaded = vot.load(root, name="vot2018", allow_partial=True)
     assert [(sequence.name, len(sequence.frames)) for sequence in loaded] == [("ants1", 3), ("ball1", 3)]
-    report = vot.check(root, name="vot2018")
+    report = datasets.check("vot2018", root)
     assert report.counts == {"expected": 60, "sequences": 2, "frames": 6, "missing": 58}
     (root / "ants1").rename(root / "ants3")
     with pytest.raises(UserError, match="60 sequences are not there"):  # VOT2019 has neither of them
@@ -140,7 +141,7 @@ def test_a_gap_is_named_even_with_an_extra_frame(root: Path) -> None:
     (images / "00000002.jpg").rename(images / "00000004.jpg")
     with pytest.raises(UserError, match=r"3 rows: 00000002\.jpg is missing, 00000004\.jpg is not expected"):
         vot.load(root)
-    assert len(vot.check(root).faults) == 1
+    assert len(datasets.check("vot2019", root).faults) == 1
 
 
 def test_the_tables_are_the_official_sixty(real_data: Path) -> None:
@@ -153,7 +154,7 @@ def test_the_tables_are_the_official_sixty(real_data: Path) -> None:
 def test_the_real_folder_as_it_lies(real_data: Path) -> None:
     (bag,) = vot.load(real_data / "VOT", name="vot2018", allow_partial=True)
     assert (bag.name, len(bag.frames)) == ("bag", 196)
-    report = vot.check(real_data / "VOT", name="vot2018")
+    report = datasets.check("vot2018", real_data / "VOT")
     assert report.counts == {"expected": 60, "sequences": 1, "frames": 196, "missing": 59}
 
 
@@ -230,4 +231,4 @@ def test_real_frames(real_data: Path, tmp_path: Path) -> None:
     (same,) = [s for s in vot.load(real_data / "anno", name="vot2018", need_frames=False) if s.name == "bag"]
     assert same.regions is not None and bag.regions is not None
     assert np.allclose(same.regions, bag.regions)
-    assert vot.check(tmp_path).ok
+    assert datasets.check("vot2019", tmp_path).ok

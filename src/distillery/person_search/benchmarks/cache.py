@@ -1,18 +1,17 @@
 """Compact copies of large protocols: TestG4000.mat takes half a minute to read, its copy (50 MB) a tenth of a second.
 
-They lie in the user's cache folder, never in the dataset, which may be read-only and whose manifest counts every file:
-`$DISTILLERY_CACHE`, else `$XDG_CACHE_HOME/distillery`, else `~/.cache/distillery`. A copy is named by the hash of the
-file that it is a copy of. Copies only save time: where they cannot be written or are damaged, the file itself is read.
+They lie in the user's cache folder (`distillery.data.cache`). A copy is named by the hash of the file that it is a copy
+of. Copies only save time: where they cannot be written or are damaged, the file itself is read.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from distillery.data.cache import cache_folder
 from distillery.errors import UserError
 from distillery.files import atomic_file, sha256_of_file
 from distillery.person_search.benchmarks.base import Protocol, Query
@@ -20,18 +19,6 @@ from distillery.person_search.benchmarks.base import Protocol, Query
 CACHED_FROM = 4 << 20
 """Files of this many bytes and more are cached; TestG500.mat is the first."""
 _FORMAT = "v1"  # to be changed with the arrays below
-
-
-def cache_folder() -> Path | None:
-    """Where copies lie; None where no home is known, or `DISTILLERY_CACHE` is empty (no cache is wanted)."""
-    chosen = os.environ.get("DISTILLERY_CACHE")
-    if chosen is not None:
-        return Path(chosen) if chosen else None
-    general = os.environ.get("XDG_CACHE_HOME")
-    try:
-        return (Path(general) if general else Path.home() / ".cache") / "distillery"
-    except RuntimeError:
-        return None
 
 
 def cached_protocol(file: Path, read: Callable[[], Protocol]) -> Protocol:

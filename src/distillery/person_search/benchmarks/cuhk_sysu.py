@@ -11,8 +11,9 @@ Boxes are stored as x, y, width, height; every public evaluation uses x1 = x, y1
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +54,7 @@ __all__ = [
     "load_test_pool",
     "load_train",
     "protocol_file",
+    "stored_images",
     "test_appearances",
     "train_people",
 ]
@@ -101,9 +103,13 @@ def labelled_images(
 
 def load_boxes(root: Path) -> dict[str, NDArray[np.float32]]:
     """Boxes of everybody in every image of Images.mat, (N, 4) x1, y1, x2, y2; boxes without area are left out."""
+    return {name: boxes for name, boxes, _ in stored_images(root)}
+
+
+def stored_images(root: Path) -> Iterator[tuple[str, NDArray[np.float32], list[Any]]]:
+    """Every image of Images.mat: name, boxes as `load_boxes` gives them, and all its boxes as they are stored."""
     file = root / IMAGES
     table = columns_of(read_mat(file, "Img"), ("imname", "box"), file, "Img")
-    images = {}
     for row, (name, people) in enumerate(zip(table["imname"], table["box"], strict=True)):
         place = f"Img({row + 1})"
         stored = stored_boxes(people, file, place)
@@ -111,10 +117,9 @@ def load_boxes(root: Path) -> dict[str, NDArray[np.float32]]:
         found = [
             box for box in (corner_box(value, file, place, empty_is_none=True) for value in stored) if box is not None
         ]
-        images[image_name(name, file, place)] = np.array(found, np.float32).reshape(-1, 4)
-    if not images:
+        yield image_name(name, file, place), np.array(found, np.float32).reshape(-1, 4), stored
+    if not table["imname"]:
         raise UserError("lists no image", file=file, remedy=REMEDY)
-    return images
 
 
 def train_people(root: Path) -> list[list[tuple[str, NDArray[np.float32]]]]:

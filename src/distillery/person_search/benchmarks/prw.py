@@ -16,6 +16,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,8 +134,17 @@ def frame_names(root: Path, file: Path, variable: str) -> list[str]:
 
 def read_frame(root: Path, name: str) -> Frame:
     """One frame's annotation; boxes without area once cut are left out, negative ids (-2) are `UNLABELLED`."""
-    file = root / ANNOTATIONS / f"{name}.mat"
-    stored = read_mat(file, *KEYS)
+    file = annotation_file(root, name)
+    return frame_of(name, read_mat(file, *KEYS), file)
+
+
+def annotation_file(root: Path, name: str) -> Path:
+    """Where a frame's annotation lies."""
+    return root / ANNOTATIONS / f"{name}.mat"
+
+
+def frame_of(name: str, stored: Any, file: Path) -> Frame:
+    """`read_frame` of a matrix at hand; `file` names it in errors."""
     if not isinstance(stored, np.ndarray) or stored.dtype.kind not in "iuf":
         raise UserError("is not a matrix of numbers", file=file, remedy=REMEDY)
     if stored.size == 0:

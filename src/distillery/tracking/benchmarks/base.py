@@ -1,7 +1,7 @@
 """What all tracking benchmarks share: the `Sequence`, the set of sequences that must be there, and how it is read.
 
-A reader (one module a benchmark) turns an official layout into a `SequenceSet`; `collect` loads it and `survey` looks
-at every file of it.
+A reader (one module a benchmark) turns an official layout into a `SequenceSet`; `collect` loads it, and
+`distillery.tracking.checks` looks at every file of it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from distillery.data.checking import MAX_PIXELS, CheckReport, decoded_size
+from distillery.data.decoding import MAX_PIXELS
 from distillery.errors import UserError
 from distillery.tracking.benchmarks.text_files import read_boxes
 from distillery.tracking.boxes import FIRST_PIXEL, FloatArray, to_pixels
@@ -83,49 +83,6 @@ def collect(wanted: SequenceSet, *, allow_partial: bool) -> list[Sequence]:
             remedy="complete the folder" + (", or pass --allow-partial for what is there" if loaded else ""),
         )
     return list(loaded.values())
-
-
-def survey(wanted: SequenceSet, report: CheckReport, prefix: str = "", *, tracked: bool = True) -> list[Sequence]:
-    """Looks at every file of a set: what is absent, malformed or does not decode goes into the report's faults.
-
-    So does a first box from which no tracker can start.
-
-    Args:
-        wanted: The set, to be read with its frames.
-        report: Gets the counts `expected`, `sequences`, `frames` and `missing`, and the faults.
-        prefix: Put before the names of the counts, where a benchmark has several sets ("train_").
-        tracked: Whether trackers start from the first boxes, which they do not where the set is for training only.
-
-    Returns:
-        The sequences without a fault in their labels.
-    """
-    good: list[Sequence] = []
-    sizes: dict[Path, tuple[int, int] | None] = {}  # two targets in the same frames: each frame is decoded once
-    missing = 0
-    for name in wanted.names:
-        try:
-            sequence = wanted.read(name)
-        except UserError as error:
-            report.faults.append(str(error))
-            continue
-        if sequence is None:
-            missing += 1
-            report.faults.append(f"{wanted.root / name}: sequence {name} is missing; {RESTORE}.")
-            continue
-        good.append(sequence)
-        for frame in sequence.frames:
-            if frame not in sizes:
-                sizes[frame], fault = decoded_size(frame)
-                report.faults += [fault] if fault else []
-        if tracked and sequence.frames and (size := sizes[sequence.frames[0]]):
-            try:
-                require_start(sequence, size)
-            except UserError as error:
-                report.faults.append(str(error))
-    counts = {"expected": len(wanted.names), "sequences": len(good), "missing": missing}
-    counts["frames"] = sum(len(sequence.frames) for sequence in good)
-    report.counts |= {prefix + key: count for key, count in counts.items()}
-    return good
 
 
 def require_start(sequence: Sequence, size: tuple[int, int]) -> None:

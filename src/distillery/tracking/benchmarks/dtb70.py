@@ -9,7 +9,6 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from distillery.data.checking import CheckReport
 from distillery.errors import UserError
 from distillery.tracking.benchmarks.base import (
     RESTORE,
@@ -19,7 +18,6 @@ from distillery.tracking.benchmarks.base import (
     image_files,
     numbered_frames,
     require_folder,
-    survey,
 )
 from distillery.tracking.benchmarks.text_files import read_attributes, read_boxes, read_names
 from distillery.tracking.boxes import FloatArray
@@ -40,7 +38,7 @@ ATTRIBUTES = {
 }
 """Short and full names in the order of the flags in `att/NAME.txt`: the toolkit's `perfPlot.m` names the first ten,
 the paper's list ends with motion blur."""
-_NAMED_BY_THE_TOOLKIT = 10
+NAMED_BY_THE_TOOLKIT = 10
 
 _TABLE = """
 Animal1 147, Animal2 149, Animal3 309, Animal4 167, BMX2 160, BMX3 121, BMX4 364, BMX5 277, Basketball 427, Car2 74,
@@ -82,13 +80,9 @@ def expected(root: Path) -> list[str]:
     return list(_names(Path(root)))
 
 
-def check(root: Path) -> CheckReport:
-    """Looks at every file: absent and malformed ground truth, absent, surplus and undecodable images."""
-    report = CheckReport(benchmark=NAME, root=Path(root))
-    good = survey(_set(Path(root), True), report)
-    if unlabelled := sum(not sequence.attributes for sequence in good):
-        report.notes.append(f"{unlabelled} sequences have no attributes (no att/NAME.txt)")
-    return report
+def wanted(root: Path) -> SequenceSet:
+    """The set with its frames, before it is read: what `distillery check` looks at one by one."""
+    return _set(Path(root), True)
 
 
 def _set(root: Path, need_frames: bool) -> SequenceSet:
@@ -129,9 +123,14 @@ def _without_surplus(truth: FloatArray, rows: int | None) -> FloatArray:
     return truth
 
 
-def _attributes(root: Path, name: str) -> frozenset[str]:
+def attribute_file(root: Path, name: str) -> Path | None:
+    """The file of a sequence's flags, if there is one."""
     files = (folder / f"{name}.txt" for folder in (root / "att", root / "anno" / "att"))
-    file = next((path for path in files if path.is_file()), None)
+    return next((path for path in files if path.is_file()), None)
+
+
+def _attributes(root: Path, name: str) -> frozenset[str]:
+    file = attribute_file(root, name)
     if file is None:
         return frozenset()
-    return read_attributes(file, tuple(ATTRIBUTES), needed=_NAMED_BY_THE_TOOLKIT, remedy=RESTORE)
+    return read_attributes(file, tuple(ATTRIBUTES), needed=NAMED_BY_THE_TOOLKIT, remedy=RESTORE)

@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from distillery.data.checking import CheckReport
 from distillery.errors import UserError
 from distillery.tracking.benchmarks.base import (
     RESTORE,
@@ -25,7 +24,6 @@ from distillery.tracking.benchmarks.base import (
     header_size,
     numbered_frames,
     require_folder,
-    survey,
     unlabelled_frames,
 )
 from distillery.tracking.benchmarks.text_files import read_absence, read_boxes, read_flags, read_names
@@ -33,12 +31,6 @@ from distillery.tracking.boxes import BoolArray
 
 NAME = "got10k"
 SPLITS = ("train", "val")
-_WITHOUT = {
-    "train": "no tracker can be trained on it",
-    "val": None,
-    "test": "nothing can be sent to the evaluation server",
-}
-"""Split -> what cannot be done where it is not there; None where it must be there."""
 MAX_COVER = 8
 
 
@@ -85,24 +77,9 @@ def expected(root: Path) -> list[str]:
     return list(_split(Path(root), "val", False).names)
 
 
-def check(root: Path) -> CheckReport:
-    """Looks at every file of the splits: absent and malformed labels, absent and undecodable images.
-
-    `val` must be there; without `train` nothing is trained and without `test` nothing is sent to the server, which is
-    worth a note and no fault.
-    """
-    root = Path(root)
-    require_folder(root, "GOT-10k")
-    report = CheckReport(benchmark=NAME, root=root)
-    for split, without in _WITHOUT.items():
-        if without and not (root / split).exists():
-            report.notes.append(f"no {split} split, so {without}")
-            continue
-        try:
-            survey(_split(root, split, True), report, prefix=f"{split}_", tracked=split != "train")
-        except UserError as error:
-            report.faults.append(str(error))
-    return report
+def wanted(root: Path, split: str) -> SequenceSet:
+    """A split with its frames, before it is read: what `distillery check` looks at one by one."""
+    return _split(Path(root), split, True)
 
 
 def _split(root: Path, split: str, need_frames: bool) -> SequenceSet:

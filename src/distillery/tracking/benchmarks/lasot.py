@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from distillery.data.checking import CheckReport
 from distillery.tracking.benchmarks.base import (
     RESTORE,
     Sequence,
@@ -20,7 +19,6 @@ from distillery.tracking.benchmarks.base import (
     collect,
     numbered_frames,
     require_folder,
-    survey,
 )
 from distillery.tracking.benchmarks.lasot_table import ATTRIBUTES, SEQUENCES
 from distillery.tracking.benchmarks.text_files import read_absence, read_attributes, read_boxes, read_names
@@ -71,13 +69,9 @@ def expected(root: Path) -> list[str]:
     return list(_names(Path(root)))
 
 
-def check(root: Path) -> CheckReport:
-    """Looks at every file: absent and malformed labels, absent, surplus and undecodable images."""
-    report = CheckReport(benchmark=NAME, root=Path(root))
-    good = survey(_set(Path(root), True), report)
-    if unlabelled := sum(not sequence.attributes for sequence in good):
-        report.notes.append(f"{unlabelled} sequences have no attributes (no att/NAME.txt)")
-    return report
+def wanted(root: Path) -> SequenceSet:
+    """The set with its frames, before it is read: what `distillery check` looks at one by one."""
+    return _set(Path(root), True)
 
 
 def _set(root: Path, need_frames: bool) -> SequenceSet:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from distillery.data.checking import CheckReport
 from distillery.errors import UserError
 from distillery.tracking.benchmarks.annotations import Annotations, find_annotations, number_rows, read_annotations
 from distillery.tracking.benchmarks.base import (
@@ -20,7 +19,6 @@ from distillery.tracking.benchmarks.base import (
     collect,
     numbered_frames,
     require_folder,
-    survey,
 )
 from distillery.tracking.benchmarks.otb100_table import ATTRIBUTES, SEQUENCES, Entry
 from distillery.tracking.benchmarks.text_files import read_attributes, read_boxes, read_names
@@ -62,13 +60,9 @@ def expected(root: Path) -> list[str]:
     return list(_names(Path(root)))
 
 
-def check(root: Path) -> CheckReport:
-    """Looks at every file: absent and malformed ground truth, absent, surplus and undecodable images."""
-    report = CheckReport(benchmark=NAME, root=Path(root))
-    good = survey(_set(Path(root), True), report)
-    if unlabelled := sum(not sequence.attributes for sequence in good):
-        report.notes.append(f"{unlabelled} sequences have no attributes (no anno/att/NAME.txt)")
-    return report
+def wanted(root: Path) -> SequenceSet:
+    """The set with its frames, before it is read: what `distillery check` looks at one by one."""
+    return _set(Path(root), True)
 
 
 def _set(root: Path, need_frames: bool) -> SequenceSet:

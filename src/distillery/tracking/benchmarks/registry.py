@@ -9,7 +9,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from distillery.data.checking import CheckReport
 from distillery.errors import UserError
 from distillery.tracking.benchmarks.base import Sequence
 
@@ -23,7 +22,7 @@ BENCHMARKS = {
     "trackingnet": f"{_ROOM}.trackingnet",
     "got10k": f"{_ROOM}.got10k",
 }
-"""Benchmark -> module with `load(root, *, need_frames, allow_partial)`, `expected(root)` and `check(root)`."""
+"""Benchmark -> module with `load(root, *, need_frames, allow_partial)` and `expected(root)`."""
 SERVER_SETS = {"trackingnet_test": f"{_ROOM}.trackingnet", "got10k_test": f"{_ROOM}.got10k"}
 """Test sets whose boxes a server keeps -> module with `load_test`: they can be tracked and sent in, not scored here."""
 _SHARED = frozenset({f"{_ROOM}.vot"})
@@ -54,12 +53,6 @@ def expected(name: str, root: Path) -> list[str]:
     """Names of the sequences that a benchmark's root must hold."""
     names: list[str] = _module(name).expected(root, **_own(name))
     return names
-
-
-def check(name: str, root: Path) -> CheckReport:
-    """Looks at every file under a benchmark's root."""
-    report: CheckReport = _module(name).check(root, **_own(name))
-    return report
 
 
 def modules(*names: str) -> list[str]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from distillery.data.checking import CheckReport
 from distillery.errors import UserError
 from distillery.tracking.benchmarks.archives import text_members
 from distillery.tracking.benchmarks.base import (
@@ -21,7 +20,6 @@ from distillery.tracking.benchmarks.base import (
     first_box,
     numbered_frames,
     require_folder,
-    survey,
     unlabelled_frames,
 )
 from distillery.tracking.benchmarks.text_files import parse_boxes, read_boxes
@@ -59,23 +57,9 @@ def expected(root: Path, part: str = HELD_OUT) -> list[str]:
     return list(_set(Path(root), part, False).names)
 
 
-def check(root: Path) -> CheckReport:
-    """Looks at every file of both parts: absent and malformed labels, absent and undecodable images.
-
-    Without `TEST` there is nothing to send to the server, which is worth a note and no fault.
-    """
-    root = Path(root)
-    require_folder(root, "TrackingNet")
-    report = CheckReport(benchmark=NAME, root=root)
-    for part in (TEST, HELD_OUT):
-        if part == TEST and not (root / part).exists():
-            report.notes.append(f"no {TEST} part, so nothing can be sent to the evaluation server")
-            continue
-        try:
-            survey(_set(root, part, True), report, prefix=f"{part.lower()}_")
-        except UserError as error:
-            report.faults.append(str(error))
-    return report
+def wanted(root: Path, part: str) -> SequenceSet:
+    """A part with its frames, before it is read: what `distillery check` looks at one by one."""
+    return _set(Path(root), part, True)
 
 
 def _set(root: Path, part: str, need_frames: bool) -> SequenceSet:

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 
-from distillery.data.checking import CheckReport
 from distillery.errors import UserError
 from distillery.tracking.benchmarks.annotations import (
     Annotations,
@@ -33,7 +32,6 @@ from distillery.tracking.benchmarks.base import (
     image_files,
     numbered_frames,
     require_folder,
-    survey,
 )
 from distillery.tracking.benchmarks.text_files import read_boxes, read_flags, read_names, require_plain_names
 from distillery.tracking.benchmarks.vot_table import SEQUENCES
@@ -88,13 +86,9 @@ def expected(root: Path, *, name: str | None = None) -> list[str]:
     return list(_set(Path(root), name, False).names)
 
 
-def check(root: Path, *, name: str | None = None) -> CheckReport:
-    """Looks at every file: absent and malformed ground truth and tags, absent, surplus and undecodable images."""
-    report = CheckReport(benchmark=name or "vot", root=Path(root))
-    good = survey(_set(Path(root), name, True), report)
-    if untagged := sum(isinstance(sequence, VOTSequence) and not sequence.tags for sequence in good):
-        report.notes.append(f"{untagged} sequences have no tags (no NAME/occlusion.tag …)")
-    return report
+def wanted(root: Path, name: str | None = None) -> SequenceSet:
+    """The set with its frames, before it is read: what `distillery check` looks at one by one."""
+    return _set(Path(root), name, True)
 
 
 def axis_aligned(regions: FloatArray) -> FloatArray:
