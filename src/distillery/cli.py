@@ -176,48 +176,7 @@ def _parser() -> argparse.ArgumentParser:
     track.add_argument("--allow-partial", action="store_true", help="run on the sequences that are there")
     track.add_argument("--repetitions", type=int, default=1, help="runs of a stochastic tracker (VOT: 15, GOT-10k: 3)")
 
-    score = command("score", scoring_commands.score, "Score anyone's results by a benchmark's protocol.")
-    score.add_argument("--benchmark", required=True, choices=[*BENCHMARKS, "prw_mini"])
-    path(
-        score,
-        "--root",
-        "folder in the official layout; of its images only VOT's are needed, each sequence's first",
-        required=True,
-    )
-    path(score, "--results", "folder of result files, or .npz of person search", required=True)
-    score.add_argument("--protocol", help="variant (otb100: got10k, pysot, …; vot2019: pysot, vottoolkit; see docs)")
-    path(score, "--out", "JSON file for the metrics")
-    score.add_argument("--allow-partial", action="store_true", help="score what is there and count what is not")
-    score.add_argument("--label", nargs="+", default=[], metavar="NAME=VALUE", help="model, variant and seed to record")
-
-    many = command("score-all", scoring_commands.score_all, "Score many models on one benchmark.")
-    many.add_argument("--benchmark", required=True, choices=[*BENCHMARKS, "prw_mini"])
-    path(
-        many,
-        "--root",
-        "folder in the official layout; of its images only VOT's are needed, each sequence's first",
-        required=True,
-    )
-    many.add_argument("--protocol", help="variant, as for score")
-    many.add_argument("--allow-partial", action="store_true", help="person search: score the queries that were run")
-    many.add_argument(
-        "--pairs", nargs="+", required=True, metavar="RESULTS=METRICS", help="…/<model>/<variant>/seed<k>.json to write"
-    )
-
-    pack = command("submission", scoring_commands.submission, "Pack results for the server of a benchmark's test set.")
-    pack.add_argument("--benchmark", required=True, choices=SERVER_SETS)
-    path(pack, "--root", "folder in the official layout", required=True)
-    path(pack, "--results", "folder of result files", required=True)
-    path(pack, "--out", "NAME.zip to write; its record with its hash is NAME.zip.json", required=True)
-
-    answer = command("answer", scoring_commands.answer, "Import a server's answer as metrics.")
-    answer.add_argument("--benchmark", required=True, choices=SERVER_SETS)
-    path(answer, "--answer", "what the server said: JSON, or lines `Name: number`", required=True)
-    path(answer, "--submission", "the zip that was sent", required=True)
-    path(answer, "--out", "JSON file for the metrics", required=True)
-    answer.add_argument(
-        "--label", nargs="+", default=[], metavar="NAME=VALUE", help="model, variant and seed to record"
-    )
+    scoring_commands.add(command, path, BENCHMARKS, SERVER_SETS)
 
     reid = command("train-reid", commands.train_reid, "Train the re-identification teacher on ground-truth crops.")
     params(reid)

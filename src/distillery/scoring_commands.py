@@ -6,9 +6,59 @@ Each imports what it needs when it runs, as in `commands.py`.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Sequence
 
 from distillery import arguments
 from distillery.arguments import label
+
+
+def add(
+    command: Callable[..., argparse.ArgumentParser],
+    path: Callable[..., None],
+    benchmarks: Sequence[str],
+    server_sets: Sequence[str],
+) -> None:
+    """Adds the commands to the command line."""
+    one = command("score", score, "Score anyone's results by a benchmark's protocol.")
+    one.add_argument("--benchmark", required=True, choices=[*benchmarks, "prw_mini"])
+    path(
+        one,
+        "--root",
+        "folder in the official layout; of its images only VOT's are needed, each sequence's first",
+        required=True,
+    )
+    path(one, "--results", "folder of result files, or .npz of person search", required=True)
+    one.add_argument("--protocol", help="variant (otb100: got10k, pysot, …; vot2019: pysot, vottoolkit; see docs)")
+    path(one, "--out", "JSON file for the metrics")
+    one.add_argument("--allow-partial", action="store_true", help="score what is there and count what is not")
+    one.add_argument("--label", nargs="+", default=[], metavar="NAME=VALUE", help="model, variant and seed to record")
+
+    many = command("score-all", score_all, "Score many models on one benchmark.")
+    many.add_argument("--benchmark", required=True, choices=[*benchmarks, "prw_mini"])
+    path(
+        many,
+        "--root",
+        "folder in the official layout; of its images only VOT's are needed, each sequence's first",
+        required=True,
+    )
+    many.add_argument("--protocol", help="variant, as for score")
+    many.add_argument("--allow-partial", action="store_true", help="person search: score the queries that were run")
+    many.add_argument(
+        "--pairs", nargs="+", required=True, metavar="RESULTS=METRICS", help="…/<model>/<variant>/seed<k>.json to write"
+    )
+
+    pack = command("submission", submission, "Pack results for the server of a benchmark's test set.")
+    pack.add_argument("--benchmark", required=True, choices=server_sets)
+    path(pack, "--root", "folder in the official layout", required=True)
+    path(pack, "--results", "folder of result files", required=True)
+    path(pack, "--out", "NAME.zip to write; its record with its hash is NAME.zip.json", required=True)
+
+    reply = command("answer", answer, "Import a server's answer as metrics.")
+    reply.add_argument("--benchmark", required=True, choices=server_sets)
+    path(reply, "--answer", "what the server said: JSON, or lines `Name: number`", required=True)
+    path(reply, "--submission", "the zip that was sent", required=True)
+    path(reply, "--out", "JSON file for the metrics", required=True)
+    reply.add_argument("--label", nargs="+", default=[], metavar="NAME=VALUE", help="model, variant and seed to record")
 
 
 def score(options: argparse.Namespace) -> None:

@@ -25,3 +25,12 @@ def source_names(wildcards):
 def shard_sources(wildcards):
     """Readers are imported by name, so the import graph of the command does not show them."""
     return sources("distillery.tracking.crop_shards", *training_sets.modules(*source_names(wildcards)))
+
+
+def shard_data(wildcards):
+    """Manifests of the sets whose objects are cropped."""
+    return expand("<data>/{name}.json", name=source_names(wildcards))
+
+
+def shards_job(wildcards):
+    return parameters(jobs.shards, wildcards.family)

@@ -5,7 +5,7 @@
 rule crop_shards:
     input:
         code=shard_sources,
-        data=lambda wildcards: expand("<data>/{name}.json", name=source_names(wildcards)),
+        data=shard_data,
     output:
         sidecar="<recordings>/{family}/shards.json",
     log:
@@ -15,8 +15,8 @@ rule crop_shards:
     priority: 3
     threads: max(THREADS, CORES)
     params:
-        job=lambda wildcards: parameters(jobs.shards, wildcards.family),
-        folder=lambda wildcards, output: output.sidecar.removesuffix(".json"),
+        job=shards_job,
+        folder=subpath(output.sidecar, strip_suffix=".json"),
     message:
         "Making the crops of {wildcards.family}'s training sets"
     shell:
