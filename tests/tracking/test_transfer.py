@@ -132,9 +132,7 @@ class TestLoading:
     def test_imagenet_is_the_file_that_fetch_writes(self, weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """And nothing is fetched by a job: without the file it says which command does."""
         monkeypatch.chdir(weights.parent)
-        with pytest.raises(
-            UserError, match=r"weights/resnet18.safetensors: does not exist; run `distillery fetch w"
-        ):
+        with pytest.raises(UserError, match=r"weights/resnet18.safetensors: does not exist; run `distillery fetch w"):
             transfer.load_pretrained(AtrousResNet("resnet18"), "resnet18", "imagenet")
         Path("datasets/weights").mkdir(parents=True)
         weights.rename("datasets/weights/resnet18.safetensors")
