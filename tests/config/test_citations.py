@@ -12,10 +12,10 @@ import yaml
 
 PAPER = Path(__file__).resolve().parents[2] / "config" / "paper.yaml"
 SOURCES = re.compile(
-    r"[Oo]ur choice|[Pp]apers?\b|siamfc-pytorch|MATLAB original|pysot|DaSiamRPN|N2N|CFKD|OIM\b"
-    r"|QEEPS|Chen et al|HqWei|Luo et al|SeqNet|PRW|defaults of docs/config.md|names? of|register"
+    r"[Oo]ur choice|[Pp]apers?\b|siamfc-pytorch|MATLAB original|pysot|DaSiamRPN|N2N|CFKD|OIM\b|QEEPS|Chen et al|HqWei"
+    r"|Luo et al|SeqNet|PRW|register"
 )
-"""What a comment must name. `names of`: the value only names something that stands elsewhere in the file."""
+"""What a comment must name."""
 
 
 class Leaf(NamedTuple):

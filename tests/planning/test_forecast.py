@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -83,3 +85,15 @@ def test_the_published_times_are_met(estimates: Estimates, profile: Profile) -> 
         devices = estimates.devices
         seconds = work.macs / devices.gpu_macs.value + work.calls * devices.gpu_call.value
         assert work.amounts["frames"] / seconds == pytest.approx(published, rel=0.5)
+
+
+def test_what_the_snakefile_imports_of_the_plan_is_light() -> None:
+    """Every job of a cluster parses the Snakefile: no torch, no pandas."""
+    program = (
+        "import sys; from pathlib import Path; from distillery.config.profile import load\n"
+        "from distillery.planning import needed, resources\n"
+        f"of = resources.functions(load({str(CONFIG / 'paper.yaml')!r}), Path({str(CONFIG / 'estimates.yaml')!r}))\n"
+        "print(of[0]({'seed': '0'}, 4, 1, 'train_siamfc_teacher') > 0, {'torch', 'pandas', 'scipy'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[0] == "True set()"

@@ -81,6 +81,8 @@ def test_a_restored_clone_has_nothing_to_do(
     assert bool(links) == (types == "symlink")
     assert "Nothing to be done" in run(clone.root, user, "snakemake", "-n", *ON)
     assert made(clone.root) == made(finished.root)
+    if types == "reflink,copy":  # on most disks copies
+        return
     # Outputs can be made again, and what the cache holds is not written through a link.
     weights = clone.root / "checkpoints/small/tracking/net/b/seed0.safetensors"
     before = weights.read_bytes()

@@ -57,6 +57,30 @@ def test_an_output_that_is_gone_has_no_record_and_a_recording_keeps_its_own(own:
     assert own.jobs("results/small/tables/table.csv", "--configfile", CONFIG) == {}
 
 
+def test_what_was_fetched_keeps_its_record_and_what_nobody_read_has_none(tmp_path: Path) -> None:
+    made = {"data/small/a.json": {"input": ["datasets/a.fetched.json", "src/x.py"]}, "datasets/a.fetched.json": {}}
+    history.write(tmp_path, made | {"datasets/b.fetched.json": {}, "data/mini/a.json": {}})
+    assert history.read(tmp_path, "small") == {}, "the dataset is not here"
+    (tmp_path / "data/small").mkdir(parents=True)
+    (tmp_path / "data/small/a.json").touch()
+    assert set(history.read(tmp_path, "small")) == set(made)
+
+
+def test_a_record_of_a_stranger_reaches_no_file_outside(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.write_text("x")
+    before = outside.stat().st_mtime_ns
+    root = tmp_path / "project"
+    (root / "data/small").mkdir(parents=True)
+    (root / "data/small/a.json").touch()
+    names = ["../outside", str(outside), "recordings/../../outside", "recordings/../../new.safetensors"]
+    records = {"data/small/a.json": {"input": names, "input_checksums": dict.fromkeys(names, "sha256:0")}}
+    history.write(root, records | {"recordings/../../new.safetensors": {}})
+    assert history.wake(root, records) == []
+    assert outside.stat().st_mtime_ns == before
+    assert not (tmp_path / "new.safetensors").exists()
+
+
 def test_the_mark_of_a_killed_job_goes_with_its_output(tmp_path: Path) -> None:
     persistence = FilePersistence(path=tmp_path / ".snakemake")
     persistence._mark_incomplete("data/small/a.json", None)
@@ -72,9 +96,12 @@ def test_the_mark_of_a_killed_job_goes_with_its_output(tmp_path: Path) -> None:
         lzma.compress(b"{}")[:-5],
         lzma.compress(b"[]"),
         lzma.compress(b'{"data/small/a.json": 1}'),
+        lzma.compress(b'{"data/small/a.json": {"input": 1}}'),
+        lzma.compress(b'{"data/small/a.json": {"input_checksums": []}}'),
         lzma.compress(b"[" * 100_000),
         lzma.compress(b'{"data/mini/a.json": {}}'),
         lzma.compress(b'{"data/small/../../../a.json": {}}'),
+        lzma.compress(b'{"data/small/a.json": {"input": ["../b"]}, "../b": {}}'),
     ],
 )
 def test_what_holds_no_records_is_refused(tmp_path: Path, content: bytes) -> None:

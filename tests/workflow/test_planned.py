@@ -163,9 +163,9 @@ class TestWithoutData:
     def test_a_run_says_once_what_to_get_and_runs_nothing(self, fresh: Project) -> None:
         said = fresh.snakemake("--configfile", "config/paper.yaml", check=False)
         assert said.count("WorkflowError") == 1 and "Error in rule" not in said
-        for name in ("got10k", "cuhk_sysu", "prw"):  # asked for
+        for name in ("got10k", "vid", "det", "youtube_bb", "cuhk_sysu", "prw"):  # asked for
             assert said.count(f"({name}): ") == 1 and f"run `distillery fetch {name}`" in said
-        for name in ("otb100", "vot2019", "lasot"):  # these come by themselves
+        for name in ("otb100", "vot2019", "lasot", "coco"):  # these come by themselves
             assert said.index("The run gets the rest by itself") < said.index(f"({name}): run `distillery fetch")
         assert "Traceback" not in said
         assert not (fresh.root / "datasets").exists() and not (fresh.root / "data/paper").exists()

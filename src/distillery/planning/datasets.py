@@ -30,8 +30,8 @@ def megapixels_of(profile: Profile, estimates: Estimates, name: str) -> float:
     source = getattr(profile.data, name)
     if isinstance(source, LocalCopy):
         return estimates.datasets[name].megapixels
-    width, height = float(source.width), float(source.height)
-    return width * height / 1e6
+    pixels: float = source.width * source.height
+    return pixels / 1e6
 
 
 def labelled_boxes(profile: Profile, estimates: Estimates, name: str) -> float:
@@ -39,7 +39,8 @@ def labelled_boxes(profile: Profile, estimates: Estimates, name: str) -> float:
     source = getattr(profile.data, name)
     if isinstance(source, LocalCopy):
         return estimates.datasets[name].boxes
-    return 3.0 * source.train_identities
+    identities: int = source.train_identities
+    return 3.0 * identities
 
 
 def protocol_of(profile: Profile, estimates: Estimates, test: str) -> ProtocolCost:

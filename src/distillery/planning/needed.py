@@ -76,14 +76,12 @@ def message(lacks: Iterable[Lack]) -> str | None:
 def _set(name: str, section: Any, folder: Path) -> list[Lack]:
     if not isinstance(section, LocalCopy):
         return []
-    root = folder / section.root
+    root = Path(section.root)
     if not isinstance(section, RegistryCopy):
-        if root.is_dir():
-            return []
-        return [Lack(name, f"put it, unpacked in its official layout, at {section.root} (docs/datasets.md)", False)]
-    home = Path(section.root).parent
-    lacks = missing(load_registry(folder / section.registry), [name], folder / home)
+        how = f"put it, unpacked in its official layout, at {root} (docs/datasets.md)"
+        return [] if (folder / root).is_dir() else [Lack(name, how, False)]
+    lacks = missing(load_registry(folder / section.registry), [name], folder / root.parent)
     # Archives that somebody has put there are unpacked by the run.
-    given = folder / home / DOWNLOADS / name
+    given = folder / root.parent / DOWNLOADS / name
     provided = given.is_dir() and any(given.iterdir())
     return [Lack(f"{one.title} ({one.name})", one.how, one.access == "open" or provided) for one in lacks]

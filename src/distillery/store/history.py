@@ -24,23 +24,30 @@ from distillery.store.places import parts
 
 Records = dict[str, dict[str, Any]]
 """Output, relative to the project -> how it was made."""
-_RECORDINGS = "recordings/"
 _LONGEST = 2 * 10**9
 """Bytes of unpacked records that are read at most."""
 
 
 def read(root: Path, profile: str) -> Records:
-    """The records of the outputs of a profile that exist, and of its recordings, sorted by path."""
-    folder = root / ".snakemake" / "metadata"
-    begin, spared = _begin(profile)
-    found = {}
-    for output, file in _files(folder):
-        if output.startswith(spared) or (output.startswith(begin) and (root / output).is_file()):
-            try:
-                record = json.loads(file.read_text(encoding="utf-8"))
-            except ValueError:  # being written, or cut off: Snakemake ignores such a record too
-                continue
-            found[output] = record
+    """The records of the outputs of a profile that are here, and of all that these were made from, sorted by path.
+
+    What they were made from need not be here, and is not stored where it is no part of a profile: recordings, notes of
+    what was fetched. Without a record Snakemake takes such a file for one that was never made, makes it, and runs
+    everything that reads it.
+    """
+    files = dict(_files(root / ".snakemake" / "metadata"))
+    own = _own(profile)
+    pending = [output for output in files if output.startswith(own)]
+    found: Records = {}
+    while pending:
+        output = pending.pop()
+        if output in found or output not in files or (output.startswith(own) and not (root / output).is_file()):
+            continue
+        try:
+            found[output] = json.loads(files[output].read_text(encoding="utf-8"))
+        except ValueError:  # being written, or cut off: Snakemake ignores such a record too
+            continue
+        pending += found[output].get("input") or ()
     return dict(sorted(found.items()))
 
 
@@ -57,15 +64,16 @@ def unpack(file: Path, profile: str) -> Records:
     Raises:
         UserError: If it is missing, damaged, or speaks of files of others.
     """
-    begin, _ = _begin(profile)
     try:
         decoder = lzma.LZMADecompressor(memlimit=256 * 2**20)
         records = json.loads(decoder.decompress(file.read_bytes(), max_length=_LONGEST))
-        if not decoder.eof or not all(isinstance(record, dict) for record in records.values()):
+        if not decoder.eof or not all(_is_record(record) for record in records.values()):
             raise ValueError("not what was packed")
     except (OSError, EOFError, ValueError, AttributeError, RecursionError, lzma.LZMAError) as error:
         raise UserError("holds no records of Snakemake's", file=file, remedy="publish anew") from error
-    strange = next((output for output in records if not output.startswith(begin) or ".." in output.split("/")), None)
+    read = {str(file) for record in records.values() for file in record.get("input") or ()}
+    known = (output for output in records if output.startswith(_own(profile)) or output in read)
+    strange = next(iter(records.keys() - {output for output in known if _is_inside(output)}), None)
     if strange is not None:
         raise UserError(f"speaks of {strange!r}, which is not of profile {profile}", file=file, remedy="publish anew")
     return dict(records)
@@ -81,7 +89,7 @@ def write(root: Path, records: Records) -> None:
     folder, unfinished = root / ".snakemake" / "metadata", root / ".snakemake" / "incomplete"
     folder.mkdir(parents=True, exist_ok=True)
     unfinished.mkdir(exist_ok=True)
-    for recording in (root / output for output in records if output.startswith(_RECORDINGS)):
+    for recording in (root / output for output in records if _can_do_without(output)):
         recording.parent.mkdir(parents=True, exist_ok=True)
         recording.touch(exist_ok=True)
 
@@ -90,7 +98,9 @@ def write(root: Path, records: Records) -> None:
         return f"sha256:{sha256_of_file(root / file)}"
 
     for output, record in records.items():
-        read = {file: recorded(file) for file in _recordings(record) if (root / file).is_file()}
+        read = {
+            file: recorded(file) for file in _checksums(record) if _can_do_without(file) and (root / file).is_file()
+        }
         entered = record | {"input_checksums": (record.get("input_checksums") or {}) | read}
         with atomic_file(_path(folder, output)) as temporary:
             temporary.write_text(json.dumps(entered), encoding="utf-8")
@@ -110,7 +120,7 @@ def wake(root: Path, records: Records) -> list[str]:
     for output, record in records.items():
         if (root / output).is_file():
             for file, checksum in _checksums(record).items():
-                if not file.startswith(_RECORDINGS):
+                if not _can_do_without(file):
                     wanted[file].add(checksum)
     found = []
     for file, checksums in sorted(wanted.items()):
@@ -122,27 +132,30 @@ def wake(root: Path, records: Records) -> list[str]:
     return found
 
 
-def _recordings(record: dict[str, Any]) -> list[str]:
-    return [file for file in _checksums(record) if file.startswith(_RECORDINGS)]
+def _is_record(record: Any) -> bool:
+    if not isinstance(record, dict):
+        return False
+    files, checksums = record.get("input"), record.get("input_checksums")
+    return isinstance(files, list | None) and isinstance(checksums, dict | None)
+
+
+def _own(profile: str) -> tuple[str, ...]:
+    return tuple(f"{part.folder}/" for part in parts(profile))
+
+
+def _can_do_without(file: str) -> bool:
+    """Whether jobs make the same bytes without a file: crops, and what a teacher said to each batch."""
+    return file.startswith("recordings/") and file.endswith(".safetensors") and _is_inside(file)
+
+
+def _is_inside(file: str) -> bool:
+    return not file.startswith("/") and ".." not in file.split("/")
 
 
 def _checksums(record: dict[str, Any]) -> dict[str, str]:
     """Those of inputs inside the project; a record from elsewhere may name any file."""
-    known = record.get("input_checksums")
-    inside = known.items() if isinstance(known, dict) else ()
-    return {
-        file: str(checksum) for file, checksum in inside if not file.startswith("/") and ".." not in file.split("/")
-    }
-
-
-def _begin(profile: str) -> tuple[tuple[str, ...], str]:
-    """How the names of a profile's outputs begin, and those of its recordings.
-
-    Recordings are not stored, and their records are: without them Snakemake takes an absent recording for one that was
-    never made, makes it, and trains everything that reads it.
-    """
-    spared = f"{_RECORDINGS}{profile}/"
-    return (*(f"{part.folder}/" for part in parts(profile)), spared), spared
+    known = record.get("input_checksums") or {}
+    return {file: str(checksum) for file, checksum in known.items() if _is_inside(file)}
 
 
 def _path(folder: Path, output: str) -> Path:
