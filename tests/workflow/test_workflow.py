@@ -228,17 +228,17 @@ def test_a_job_that_trains_names_its_seeds_and_their_files(project: Project, tmp
 
 def handlers() -> dict[str, tuple[str, str]]:
     """Command -> module and name of the function that runs it."""
-    tree = ast.parse((ROOT / "cli.py").read_text(encoding="utf-8"))
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    return {
-        call.args[0].value: (call.args[1].value.id, call.args[1].attr)
-        for call in calls
-        if isinstance(call.func, ast.Name)
-        and call.func.id == "command"
-        and isinstance(call.args[0], ast.Constant)
-        and isinstance(call.args[1], ast.Attribute)
-        and isinstance(call.args[1].value, ast.Name)
-    }
+    found = {}
+    for file in (ROOT / "cli.py", *sorted(ROOT.glob("*_commands.py"))):
+        for call in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "command"):
+                continue
+            name, run = call.args[:2]
+            if isinstance(name, ast.Constant) and isinstance(run, ast.Attribute) and isinstance(run.value, ast.Name):
+                found[name.value] = (run.value.id, run.attr)
+            elif isinstance(name, ast.Constant) and isinstance(run, ast.Name):
+                found[name.value] = (file.stem, run.id)
+    return found
 
 
 def imported_by(module: str, function: str) -> set[str]:

@@ -10,7 +10,7 @@ rule fetch_weights:
     retries: 3
     localrule: True
     params:
-        folder=subpath(output.weights[0], ancestor=2),
+        folder=subpath(output[0], ancestor=2),
     message:
         "Getting ImageNet weights"
     shell:
