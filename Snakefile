@@ -22,6 +22,7 @@ include: "workflow/rules/students.smk"
 include: "workflow/rules/benchmarks.smk"
 include: "workflow/rules/paper.smk"
 include: "workflow/rules/store.smk"
+include: "workflow/rules/audit.smk"
 
 
 localrules:
@@ -29,19 +30,21 @@ localrules:
     ablations,
     publish_headline,
     publish_ablations,
+    manifest_headline,
+    manifest_ablations,
 
 
 rule ablations:
     input:
         "<results>/ablations/report.html",
-        "<results>/ablations/store.json",
+        "<results>/ablations/manifest.json",
 
 
 rule all:
     default_target: True
     input:
         "<results>/report.html",
-        "<results>/store.json",
+        "<results>/manifest.json",
 
 
 # One environment serves every job: the one Snakemake runs in, or with `--sdm conda` one made for the jobs.

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from distillery import __version__, commands, scoring_commands
+from distillery import __version__, audit_commands, commands, scoring_commands
 from distillery.errors import UserError
 
 Command = Callable[[argparse.Namespace], int | None]
@@ -282,6 +282,8 @@ def _parser() -> argparse.ArgumentParser:
     store = command("publish", commands.publish, "Record data and checkpoints with DVC.")
     store.add_argument("--profile", required=True)
     path(store, "--out", "JSON record to write", required=True)
+
+    audit_commands.add(command, path)
 
     config = command("config", commands.config, "Check or show a profile, or print the schema.")
     config.add_argument("action", choices=["check", "show", "schema"])

@@ -21,6 +21,7 @@ NOT_PART_OF_A_RESULT = frozenset(
         "distillery",  # holds the version only
         "distillery.__main__",
         "distillery.cli",  # parses arguments
+        "distillery.audit_commands",  # prints
         "distillery.commands",  # prints
         "distillery.scoring_commands",  # prints
         "distillery.summary",  # prints

@@ -85,3 +85,10 @@ def captioned(pattern, names, category):
         shown = {"caption": f"../report/{name}.rst", "category": category, "labels": {"name": name.replace("_", " ")}}
         files.append(report(pattern.format(name=name), **shown))
     return files
+
+
+def shown(target):
+    """What a reader of a target sees: its report, tables and figures."""
+    tables = expand(f"{HOME[target]}/tables/{{name}}.{{suffix}}", name=TABLES[target], suffix=["csv", "md", "tex"])
+    figures = expand(f"{HOME[target]}/figures/{{name}}.{{suffix}}", name=FIGURES[target], suffix=["svg", "png"])
+    return [f"{HOME[target]}/report.html", *tables, *figures]

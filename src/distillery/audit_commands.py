@@ -1,0 +1,89 @@
+"""The commands of the audit: write the manifest of a run, and check what it says."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from distillery.errors import UserError
+
+TARGETS = ("headline", "ablations")
+
+
+def add(command: Callable[..., argparse.ArgumentParser], path: Callable[..., None]) -> None:
+    """Adds the commands to the command line."""
+    record = command("manifest", manifest, "List every file of a run with its hash and the job that made it.")
+    path(record, "--config", "the profile's file", required=True)
+    record.add_argument("--target", choices=TARGETS, required=True)
+    path(record, "--ends", "last files of the run; what they were made of is followed back", nargs="+", required=True)
+    path(record, "--out", "manifest to write", required=True)
+    record.add_argument("--workers", type=int, default=2, help="threads; the result does not depend on it")
+
+    proof = command("audit", audit, "Check that every number of a finished run is what its files give.")
+    proof.add_argument("what", nargs="?", default="all", choices=("all", "verify"), help="all (default), or one part")
+    proof.add_argument("--profile", default="mini", help="profile whose results are audited")
+    path(proof, "--root", "top folder of the project", default=Path())
+    proof.add_argument("--workers", type=int, default=2, help="threads")
+
+
+def manifest(options: argparse.Namespace) -> None:
+    """Writes the manifest of a target."""
+    from distillery.audit.manifest import build
+    from distillery.config.profile import load
+    from distillery.files import write_json
+
+    profile = load(options.config)
+    content = build(
+        Path(),
+        profile.profile,
+        options.target,
+        ends=map(str, options.ends),
+        config=options.config,
+        resolved=profile.model_dump(mode="json"),
+        workers=options.workers,
+    )
+    write_json(options.out, content)
+    state = content["code"]
+    commit = "no git here" if state["commit"] is None else f"commit {state['commit'][:12]}"
+    dirty = f", {len(state['changed'])} files differ from it" if state["dirty"] else ""
+    print(f"{options.out}: {len(content['artefacts'])} files of {len(content['jobs'])} jobs, {commit}{dirty}")
+
+
+def audit(options: argparse.Namespace) -> int:
+    """Checks the manifests of a profile; 1 if a link is broken."""
+    from distillery.audit.manifest import load, manifest_path
+    from distillery.audit.project import Project
+    from distillery.audit.verify import verify
+
+    root = options.root
+    paths = [manifest_path(options.profile, target) for target in TARGETS]
+    manifests = [load(root, path) for path in paths if (root / path).is_file()]
+    if not manifests:
+        raise UserError(
+            "does not exist", file=root / paths[0], remedy=f"run snakemake to the end for the profile {options.profile}"
+        )
+    findings: list[str] = []
+    for one in manifests:
+        found = verify(Project(root, one, manifests, _resolved(root, one.content["config"]), options.workers))
+        findings += [str(finding) for finding in found]
+        state = one.content["code"]
+        print(
+            f"{one.path}: {len(one.artefacts)} files, {len(one.jobs)} jobs, "
+            f"commit {(state.get('commit') or 'unknown')[:12]}: "
+            + ("everything holds" if not found else f"{len(found)} broken links")
+        )
+    for line in dict.fromkeys(findings):
+        print(f"broken: {line}")
+    return 1 if findings else 0
+
+
+def _resolved(root: Path, config: dict[str, Any]) -> Any:
+    """The profile as its file says now; None if it cannot be read."""
+    from distillery.config.profile import load
+
+    try:
+        return load(root / str(config.get("file"))).model_dump(mode="json")
+    except UserError:
+        return None
