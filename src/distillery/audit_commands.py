@@ -10,6 +10,8 @@ from typing import Any
 from distillery.errors import UserError
 
 TARGETS = ("headline", "ablations")
+PARTS = ("verify", "recompute")
+"""verify: hashes and the chain from data to cells; recompute: metrics from predictions, tables from metrics."""
 
 
 def add(command: Callable[..., argparse.ArgumentParser], path: Callable[..., None]) -> None:
@@ -22,7 +24,7 @@ def add(command: Callable[..., argparse.ArgumentParser], path: Callable[..., Non
     record.add_argument("--workers", type=int, default=2, help="threads; the result does not depend on it")
 
     proof = command("audit", audit, "Check that every number of a finished run is what its files give.")
-    proof.add_argument("what", nargs="?", default="all", choices=("all", "verify"), help="all (default), or one part")
+    proof.add_argument("what", nargs="?", default="all", choices=("all", *PARTS), help="all (default), or one part")
     proof.add_argument("--profile", default="mini", help="profile whose results are audited")
     path(proof, "--root", "top folder of the project", default=Path())
     proof.add_argument("--workers", type=int, default=2, help="threads")
@@ -55,8 +57,10 @@ def audit(options: argparse.Namespace) -> int:
     """Checks the manifests of a profile; 1 if a link is broken."""
     from distillery.audit.manifest import load, manifest_path
     from distillery.audit.project import Project
+    from distillery.audit.recompute import recompute
     from distillery.audit.verify import verify
 
+    wanted = PARTS if options.what == "all" else (options.what,)
     root = options.root
     paths = [manifest_path(options.profile, target) for target in TARGETS]
     manifests = [load(root, path) for path in paths if (root / path).is_file()]
@@ -66,7 +70,8 @@ def audit(options: argparse.Namespace) -> int:
         )
     findings: list[str] = []
     for one in manifests:
-        found = verify(Project(root, one, manifests, _resolved(root, one.content["config"]), options.workers))
+        project = Project(root, one, manifests, _resolved(root, one.content["config"]), options.workers)
+        found = [finding for part in wanted for finding in {"verify": verify, "recompute": recompute}[part](project)]
         findings += [str(finding) for finding in found]
         state = one.content["code"]
         print(

@@ -58,6 +58,9 @@ def records_agree(project: Project) -> Iterator[Finding]:
         if record is None:
             yield _of_job(project, name, "has lost Snakemake's record of it")
             continue
+        if record.outputs != job["outputs"]:
+            lost = sorted({*record.outputs} ^ {*job["outputs"]})
+            yield _of_job(project, name, f"has not the same outputs by Snakemake's record, which differs in {lost[0]}")
         for path in sorted({*record.inputs, *record.code} | {*job["inputs"], *job["code"]}):
             stated = (job["inputs"] | job["code"]).get(path)
             recorded = (record.inputs | record.code).get(path)
@@ -83,15 +86,24 @@ def files_state_their_origin(project: Project) -> Iterator[Finding]:
             continue
         said = json_object(project.root / path)
         yield from _stated_weights(project, path, said)
-        job = project.manifest.jobs.get(entry.get("job", ""), {})
-        known = {*job.get("inputs", {}).values(), *job.get("code", {}).values()}
-        known |= {digest for input in job.get("inputs", {}) for digest in _contents(project, input)}
-        # Metrics state digests of many files together: making them anew compares these (`recompute.py`).
-        inputs = said.get("inputs") if entry["kind"] != "metrics" else None
-        for what, digest in sorted(inputs.items()) if isinstance(inputs, dict) else ():
-            if _is_sha(digest) and digest not in known:
+        job = project.manifest.jobs.get(entry.get("job", ""))
+        if job is None:
+            continue  # said by another check
+        known = {*job["inputs"].values(), *job["code"].values()}
+        known |= {digest for input in job["inputs"] for digest in _contents(project, input)}
+        for what, digest in sorted(_stated_inputs(entry["kind"], said).items()):
+            if digest not in known:
                 yield project.finding(path, f"says that it was made of another {what}", digest, None)
         yield from _stated_owner(project, path, said)
+
+
+def _stated_inputs(kind: str, said: dict[str, Any]) -> dict[str, str]:
+    """What a file says it was made of, by name. Metrics state digests of many files together: `recompute` compares."""
+    inputs, tracker = said.get("inputs"), said.get("tracker")
+    stated = dict(inputs) if isinstance(inputs, dict) and kind != "metrics" else {}
+    if isinstance(tracker, dict):
+        stated["checkpoint"] = tracker.get("checkpoint")
+    return {str(name): value for name, value in stated.items() if _is_sha(value)}
 
 
 def _stated_weights(project: Project, path: str, said: dict[str, Any]) -> Iterator[Finding]:

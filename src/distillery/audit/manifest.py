@@ -100,7 +100,7 @@ def build(
     """
     jobs = _jobs_of(read_records(root, profile), list(ends))
     artefacts = _artefacts(root, jobs, workers)
-    code = repository.state(root, {path: value for job in jobs for path, value in job.code.items()})
+    code = repository.state(root, [pair for job in jobs for pair in job.code.items()])
     return {
         "format": FORMAT,
         "profile": profile,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,12 @@ WATCHED = ("src", "workflow", "Snakefile", "config", "profiles", "requirements.l
 """What decides results; pointers of DVC and documents do not."""
 
 
-def state(root: Path, code: Mapping[str, str]) -> dict[str, Any]:
+def state(root: Path, code: Iterable[tuple[str, str]]) -> dict[str, Any]:
     """Commit and differences from it.
 
     Args:
         root: Top folder of the project.
-        code: Path -> sha256 of each source file as the jobs ran it.
+        code: Path and sha256 of each source file as a job ran it, once or several times.
 
     Returns:
         {commit, dirty, changed}: `changed` lists the watched files that differ from the commit, now or when a job ran.
@@ -28,7 +28,7 @@ def state(root: Path, code: Mapping[str, str]) -> dict[str, Any]:
         return {"commit": None, "dirty": None, "changed": []}
     status = _git(root, "status", "--porcelain", "--untracked-files=all", "--", *WATCHED) or ""
     changed = {line[3:].split(" -> ")[-1].strip('"') for line in status.splitlines()}
-    changed |= {path for path, digest in code.items() if sha256_at(root, "HEAD", path) != digest}
+    changed |= {path for path, digest in set(code) if sha256_at(root, "HEAD", path) != digest}
     return {"commit": commit.strip(), "dirty": bool(changed), "changed": sorted(changed)}
 
 
