@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from distillery.errors import UserError
+
+if TYPE_CHECKING:
+    from distillery.audit.manifest import Manifest
 
 TARGETS = ("headline", "ablations")
 PARTS = ("verify", "recompute")
@@ -24,7 +27,10 @@ def add(command: Callable[..., argparse.ArgumentParser], path: Callable[..., Non
     record.add_argument("--workers", type=int, default=2, help="threads; the result does not depend on it")
 
     proof = command("audit", audit, "Check that every number of a finished run is what its files give.")
-    proof.add_argument("what", nargs="?", default="all", choices=("all", *PARTS), help="all (default), or one part")
+    proof.add_argument("what", nargs="?", default="all", choices=("all", *PARTS, "trace"), help="all, or one part")
+    proof.add_argument(
+        "cell", nargs="?", help="of trace: words of table, row and column, `Table 2, DSTfc, OTB-100 AUC`"
+    )
     proof.add_argument("--profile", default="mini", help="profile whose results are audited")
     path(proof, "--root", "top folder of the project", default=Path())
     proof.add_argument("--workers", type=int, default=2, help="threads")
@@ -55,19 +61,14 @@ def manifest(options: argparse.Namespace) -> None:
 
 def audit(options: argparse.Namespace) -> int:
     """Checks the manifests of a profile; 1 if a link is broken."""
-    from distillery.audit.manifest import load, manifest_path
     from distillery.audit.project import Project
     from distillery.audit.recompute import recompute
     from distillery.audit.verify import verify
 
+    if options.what == "trace":
+        return _trace(options)
     wanted = PARTS if options.what == "all" else (options.what,)
-    root = options.root
-    paths = [manifest_path(options.profile, target) for target in TARGETS]
-    manifests = [load(root, path) for path in paths if (root / path).is_file()]
-    if not manifests:
-        raise UserError(
-            "does not exist", file=root / paths[0], remedy=f"run snakemake to the end for the profile {options.profile}"
-        )
+    root, manifests = options.root, _manifests(options)
     findings: list[str] = []
     for one in manifests:
         project = Project(root, one, manifests, _resolved(root, one.content["config"]), options.workers)
@@ -82,6 +83,30 @@ def audit(options: argparse.Namespace) -> int:
     for line in dict.fromkeys(findings):
         print(f"broken: {line}")
     return 1 if findings else 0
+
+
+def _trace(options: argparse.Namespace) -> int:
+    """Prints the ancestry of a cell."""
+    from distillery.audit.trace import trace
+
+    if not options.cell:
+        raise UserError("names no cell", place="audit trace", remedy='write `distillery audit trace "Table 1, …"`')
+    # Ablations stand beside the headline; a cell of both is the headline's.
+    for line in trace(options.root, _manifests(options)[0], options.cell).lines():
+        print(line)
+    return 0
+
+
+def _manifests(options: argparse.Namespace) -> list[Manifest]:
+    """Manifests of the profile, the headline's first."""
+    from distillery.audit.manifest import load, manifest_path
+
+    paths = [manifest_path(options.profile, target) for target in TARGETS]
+    found = [load(options.root, path) for path in paths if (options.root / path).is_file()]
+    if not found:
+        remedy = f"run snakemake to the end for the profile {options.profile}"
+        raise UserError("does not exist", file=options.root / paths[0], remedy=remedy)
+    return found
 
 
 def _resolved(root: Path, config: dict[str, Any]) -> Any:
