@@ -208,3 +208,40 @@ class TestSearchRuns:
     def test_a_benchmark_named_twice(self) -> None:
         with pytest.raises(UserError, match="--results: 'prw' is given twice"):
             arguments.search_runs(Namespace(checkpoint=None, baseline="histogram", results=["prw=a", "prw=b"]))
+
+
+class TestEachSeed:
+    def asked(self, *seeds: str, out: str | Path = "o/{seed}.x", **read: object) -> Namespace:
+        return Namespace(seeds=list(seeds), out=out, params="{seed}", **read)
+
+    def test_without_seeds_nothing_changes(self) -> None:
+        asked = self.asked(out=Path("{seed}"))
+        assert list(arguments.each_seed(asked)) == [({}, asked)]
+
+    def test_the_seed_stands_in_files_alone(self) -> None:
+        asked = self.asked("2", "0", out=Path("o{seed}"), table=["a=t/{seed}/{seed}", "b=t"], detector=None)
+        (change, first), (other, second) = arguments.each_seed(asked, "table", "detector")
+        assert (change, other) == ({"seed": 2}, {"seed": 0})
+        assert (first.out, first.table, first.detector) == (Path("o2"), ["a=t/2/2", "b=t"], None)
+        assert first.params == "{seed}"
+        assert (second.out, second.table) == (Path("o0"), ["a=t/0/0", "b=t"])
+        assert asked.out == Path("o{seed}"), "what was asked for stays"
+
+    def test_one_seed_needs_no_place_in_the_file(self) -> None:
+        ((change, files),) = arguments.each_seed(self.asked("3", out="o.x"))
+        assert (change, files.out) == ({"seed": 3}, "o.x")
+
+    @pytest.mark.parametrize(
+        ("seeds", "out", "words"),
+        [
+            (["0", "00"], "{seed}", "--seeds: 0 is given twice; give each seed once, from 0 on"),
+            (["-1"], "{seed}", "--seeds: -1 is negative; give each seed once, from 0 on"),
+            (["one"], "{seed}", "--seeds: 'one' is not a whole number"),
+            (["0", "1"], Path("o.x"), "--out: all seeds would write o.x; put {seed} into the name of the file"),
+            (["0", "1"], ["a={seed}", "b=o.x"], "--out: all seeds would write b=o.x"),
+        ],
+    )
+    def test_faulty_seeds(self, seeds: list[str], out: str | Path, words: str) -> None:
+        with pytest.raises(UserError) as caught:
+            list(arguments.each_seed(self.asked(*seeds, out=out)))
+        assert words in str(caught.value)

@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +70,47 @@ def named_paths(items: Sequence[str], flag: str) -> dict[str, Path]:
 PLACEHOLDER, FOLDER = "{checkpoint}", "{variant}"
 """Stand for the name of a checkpoint, and of its folder, in a path of results."""
 Targets = dict[str, tuple[Path, Path]]
+
+
+SEED = "{seed}"
+"""Stands for the seed in the files of a command that trains for several."""
+
+
+def each_seed(options: argparse.Namespace, *read: str) -> Iterator[tuple[dict[str, int], argparse.Namespace]]:
+    """What to change in the parameters for each seed of `--seeds`, and the options with that seed's files.
+
+    Args:
+        options: With `seeds`, `out` and the options of `read`; without seeds they are yielded as they are, once.
+        read: Options beside `out` whose files may differ from seed to seed.
+
+    Raises:
+        UserError: Before anything is yielded, if a seed is no whole number from 0 on, is given twice, or several seeds
+            would write to one file.
+    """
+    seeds = [number(text, "--seeds") for text in options.seeds]
+    wrong = next((seed for seed in seeds if seed < 0 or seeds.count(seed) > 1), None)
+    if wrong is not None:
+        problem = "is negative" if wrong < 0 else "is given twice"
+        raise UserError(f"{wrong} {problem}", place="--seeds", remedy="give each seed once, from 0 on")
+    one = next((item for item in _listed(options.out) if len(seeds) > 1 and SEED not in str(item)), None)
+    if one is not None:
+        raise UserError(f"all seeds would write {one}", place="--out", remedy=f"put {SEED} into the name of the file")
+    if not seeds:
+        yield {}, options
+    for seed in seeds:
+        files = {name: _of_seed(getattr(options, name), seed) for name in ("out", *read)}
+        yield {"seed": seed}, argparse.Namespace(**vars(options) | files)
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _of_seed(value: Any, seed: int) -> Any:
+    """An option's file or files, or NAME=FILE items, for one seed."""
+    if isinstance(value, list):
+        return [_of_seed(item, seed) for item in value]
+    return value if value is None else type(value)(str(value).replace(SEED, str(seed)))
 
 
 def track_runs(options: argparse.Namespace) -> list[tuple[Path | None, Targets]]:

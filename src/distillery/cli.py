@@ -92,6 +92,10 @@ def _parser() -> argparse.ArgumentParser:
     def params(to: argparse._ActionsContainer, required: bool = True) -> None:
         to.add_argument("--params", required=required, metavar="JSON", help="resolved parameters of the job")
 
+    def seeds(to: argparse._ActionsContainer) -> None:
+        text = "do the job once for each, in the place of the seed of --params; {seed} in file names stands for it"
+        to.add_argument("--seeds", nargs="+", default=[], metavar="SEED", help=text)
+
     data = command("dataset", commands.dataset, "Write or link a dataset, check it, and list it in a manifest.")
     data.add_argument("--benchmark", required=True, choices=BENCHMARKS)
     params(data)
@@ -209,17 +213,20 @@ def _parser() -> argparse.ArgumentParser:
 
     reid = command("train-reid", commands.train_reid, "Train the re-identification teacher on ground-truth crops.")
     params(reid)
+    seeds(reid)
     path(reid, "--data", "manifest of the training set", required=True)
     path(reid, "--out", "checkpoint to write", required=True)
 
     lookup = command("lookup", commands.lookup, "Pre-compute the look-up table of ID features.")
     params(lookup)
+    seeds(lookup)
     path(lookup, "--data", "manifest of the training set", required=True)
     path(lookup, "--teacher", "checkpoint of the teacher whose features fill it")
     path(lookup, "--out", "table to write", required=True)
 
     student = command("train-search", commands.train_search, "Train the person-search networks of one run together.")
     params(student)
+    seeds(student)
     path(student, "--data", "manifest of the training set", required=True)
     student.add_argument("--table", nargs="+", default=[], metavar="NAME=TABLE", help="look-up tables")
     path(student, "--detector", "checkpoint of the detection teacher")

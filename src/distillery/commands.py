@@ -129,37 +129,43 @@ def feature_space(options: argparse.Namespace) -> None:
 
 
 def train_reid(options: argparse.Namespace) -> None:
-    """Trains the re-identification teacher."""
+    """Trains the re-identification teacher, of one seed or of several."""
     from distillery.config.base import parse_json
     from distillery.config.search_jobs import ReIDTraining
     from distillery.person_search.reid_training import train_reid
 
-    train_reid(parse_json(ReIDTraining, options.params), options.data, options.out)
+    parameters = parse_json(ReIDTraining, options.params)
+    for seed, files in arguments.each_seed(options):
+        train_reid(parameters.model_copy(update=seed), options.data, files.out)
 
 
 def lookup(options: argparse.Namespace) -> None:
-    """Builds a look-up table."""
+    """Builds a look-up table, of one seed or of several."""
     from distillery.config.base import parse_json
     from distillery.config.search_jobs import LookUpJob
     from distillery.person_search.tables import build_table
 
-    build_table(parse_json(LookUpJob, options.params), options.data, options.teacher, options.out)
+    parameters = parse_json(LookUpJob, options.params)
+    for seed, files in arguments.each_seed(options, "teacher"):
+        build_table(parameters.model_copy(update=seed), options.data, files.teacher, files.out)
 
 
 def train_search(options: argparse.Namespace) -> None:
-    """Trains the person-search networks of one job."""
+    """Trains the person-search networks of one job, of one seed or of several one after another."""
     from distillery.config.base import parse_json
     from distillery.config.search_jobs import SearchTraining
     from distillery.person_search.training import train_search
 
-    train_search(
-        parse_json(SearchTraining, options.params),
-        options.data,
-        named_paths(options.out, "--out"),
-        tables=named_paths(options.table, "--table"),
-        detector=options.detector,
-        starts=named_paths(options.start, "--start"),
-    )
+    parameters = parse_json(SearchTraining, options.params)
+    for seed, files in arguments.each_seed(options, "table", "detector", "start"):
+        train_search(
+            parameters.model_copy(update=seed),
+            options.data,
+            named_paths(files.out, "--out"),
+            tables=named_paths(files.table, "--table"),
+            detector=files.detector,
+            starts=named_paths(files.start, "--start"),
+        )
 
 
 def search(options: argparse.Namespace) -> None:

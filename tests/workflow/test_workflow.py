@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -127,15 +128,18 @@ def test_every_profile_builds_the_rules_of_person_search(planned: Planned) -> No
     sets, tests = search["benchmarks"], {"cuhk_sysu": ["cuhk_sysu"], "prw": ["prw", "prw_mini"]}
     assert set(sets) == set(tests)
 
+    together = search.get("together", True)
+    each = 1 if together else seeds  # jobs that train: one for all seeds, or one for each
+
     def jobs_of(networks: int) -> int:
         """One for all networks of a run and all their seeds, or one for each."""
-        return 1 if search.get("together", True) else seeds * networks
+        return 1 if together else seeds * networks
 
     for jobs, targets in zip(planned_jobs, (["headline"], ["headline", "ablations"]), strict=True):
         runs = {name: run for name, run in search["runs"].items() if run.get("target", "headline") in targets}
         places = {name: run.get("benchmarks", sets) for name, run in runs.items()}
         trained = {
-            f"train_search_{name}": seeds * len(places[name]) * len(run["networks"]) for name, run in runs.items()
+            f"train_search_{name}": each * len(places[name]) * len(run["networks"]) for name, run in runs.items()
         }
         assert {name: count for name, count in jobs.items() if name.startswith("train_search_")} == trained
         tables = {
@@ -145,8 +149,8 @@ def test_every_profile_builds_the_rules_of_person_search(planned: Planned) -> No
             for student in run["students"].values()
             if "table" in student
         }
-        assert jobs["lookup_table"] == seeds * len(tables)
-        assert jobs["train_reid"] == seeds * len(sets)
+        assert jobs["lookup_table"] == each * len(tables)
+        assert jobs["train_reid"] == each * len(sets)
         searched = {
             f"search_{place}_{name}": jobs_of(len(run["networks"]) * len(run["students"]))
             for name, run in runs.items()
@@ -201,6 +205,38 @@ def test_a_random_table_needs_no_teacher(project: Project, tmp_path: Path) -> No
     other.write_text(yaml.safe_dump(config))
     target = "checkpoints/smoke/person_search/prw/lookup/reid/seed0.safetensors"
     assert project.jobs(target, "--configfile", str(other)) == {"dataset": 1, "lookup_table": 1}
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_job_that_trains_names_its_seeds_and_their_files(project: Project, tmp_path: Path, together: bool) -> None:
+    config = yaml.safe_load((project.root / "config/smoke.yaml").read_text())
+    config["person_search"]["together"] = together
+    other = tmp_path / "other.yaml"
+    other.write_text(yaml.safe_dump(config))
+    folder = "checkpoints/smoke/person_search/prw"
+    targets = [f"{folder}/qeeps/large-qeeps/seed{seed}.safetensors" for seed in config["seeds"]]
+    said = project.snakemake(*targets, "--dry-run", "--printshellcmds", "--configfile", str(other))
+    commands = re.findall(r"distillery ([\w-]+) --params '(.*?)' --data \S+ --seeds ([\d ]+?) (--.*?) 2>&1", said)
+    found = sorted(
+        (command, json.loads(job)["seed"], seeds, sorted(set(re.findall(rf"{folder}/(\S+)\.safetensors", files))))
+        for command, job, seeds, files in commands
+    )
+    students = config["person_search"]["runs"]["oim"]["students"], config["person_search"]["runs"]["qeeps"]["students"]
+    oim, qeeps = ([f"{name.split('_')[0]}/large-{name}" for name in one] for one in students)
+    taught = ["detector/large-detector", "lookup/reid"]
+    stages = {
+        ("train-reid", "reid/teacher"),
+        ("lookup", "reid/teacher", "lookup/reid"),
+        ("train-search", "detector/large-detector"),
+        ("train-search", *taught, *oim),
+        ("train-search", *taught, *oim, *qeeps),
+    }
+    grain = [(0, "0 1")] if together else [(seed, str(seed)) for seed in config["seeds"]]
+    assert found == sorted(
+        (command, first, seeds, sorted(f"{name}/seed{{seed}}" for name in files))
+        for command, *files in stages
+        for first, seeds in grain
+    )
 
 
 def handlers() -> dict[str, tuple[str, str]]:

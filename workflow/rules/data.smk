@@ -12,7 +12,7 @@ rule dataset:
     benchmark:
         "<benchmarks>/dataset/{benchmark}.jsonl"
     priority: 3
-    threads: 2
+    threads: THREADS
     params:
         job=dataset_job,
     message:
@@ -32,7 +32,7 @@ rule pretraining_data:
     benchmark:
         "<benchmarks>/dataset/pretraining.jsonl"
     priority: 4
-    threads: 2
+    threads: THREADS
     params:
         job=parameters(jobs.pretraining_data) if SEARCH.pretraining else "",
     message:

@@ -7,19 +7,17 @@ rule lookup_table:
         data="<data>/{trained_on}.json",
         teacher=lookup_teacher,
     output:
-        multiext(
-            "<checkpoints>/person_search/{trained_on}/lookup/{table}/seed{seed}", rows=".safetensors", sidecar=".json"
-        ),
+        weights=each_seed("<checkpoints>/person_search/{trained_on}/lookup/{table}/seed{seed}.safetensors"),
+        sidecar=each_seed("<checkpoints>/person_search/{trained_on}/lookup/{table}/seed{seed}.json"),
     log:
-        "<logs>/lookup/{trained_on}/{table}/seed{seed}.log",
+        f"<logs>/lookup/{{trained_on}}/{{table}}/{of_seeds(SEEDS)}.log",
     benchmark:
-        "<benchmarks>/lookup/{trained_on}/{table}/seed{seed}.jsonl"
+        f"<benchmarks>/lookup/{{trained_on}}/{{table}}/{of_seeds(SEEDS)}.jsonl"
     threads: THREADS
     params:
         job=lookup_job,
-        teacher=options_of("teacher"),
+        files=files_of_seeds("teacher"),
     message:
-        "Look-up table {wildcards.table} on {wildcards.trained_on}, seed {wildcards.seed}"
+        f"Look-up table {{wildcards.table}} on {{wildcards.trained_on}}, {SAID}"
     shell:
-        "python -m distillery lookup --params {params.job:q} --data {input.data} {params.teacher}"
-        " --out {output.rows} 2>&1 | tee {log}"
+        "python -m distillery lookup --params {params.job:q} --data {input.data} {params.files} 2>&1 | tee {log}"

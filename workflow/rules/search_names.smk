@@ -1,8 +1,46 @@
 # What the rules of person search share: names of files, inputs, parameters.
+# A job that trains or fills a table does so for all seeds, one after another, or for the one of its wildcard.
+SEEDS = PROFILE.seeds if SEARCH.together else ["{seed}"]
+SAID = "all seeds" if SEARCH.together else "seed {wildcards.seed}"
+
+
+def each_seed(pattern):
+    """A file for each seed of a job; other wildcards stay."""
+    return expand(pattern, seed=SEEDS, allow_missing=True)
+
+
+def checkpoint_files(name):
+    """Weights, sidecars and metrics of a network, for each seed of a job."""
+    return {kind: each_seed(f"{name}/seed{{seed}}{suffix}") for kind, suffix in CHECKPOINT.items()}
+
+
+def seeds_of(wildcards):
+    """The seeds of a job, as numbers; its parameters are those of the first."""
+    return PROFILE.seeds if SEARCH.together else [int(wildcards.seed)]
+
+
+def for_seeds(files):
+    """File names of all seeds of a job with `{seed}` in the place of the seed, each once."""
+    return list(dict.fromkeys(re.sub(r"\bseed\d+(?=\.\w+$)", "seed{seed}", file) for file in files_of(files)))
+
+
+def seeds_option(wildcards):
+    """The option that says which seeds a job is for; `{seed}` stands for each in the files of its command."""
+    return f"--seeds {' '.join(map(str, seeds_of(wildcards)))}"
+
+
+def files_of_seeds(*names):
+    """Input to `params:`: the seeds of a job, what it reads beside the data, and the file that it writes for each."""
+
+    def options(wildcards, input, output):
+        words = [f"--{name} {for_seeds(input.get(name))[0]}" for name in names if input.get(name)]
+        return " ".join([seeds_option(wildcards), *words, f"--out {for_seeds(output.weights)[0]}"])
+
+    return options
 
 
 def reid_job(wildcards):
-    return parameters(jobs.reid_training, int(wildcards.seed))
+    return parameters(jobs.reid_training, seeds_of(wildcards)[0])
 
 
 def lookup_sources(wildcards):
@@ -12,14 +50,14 @@ def lookup_sources(wildcards):
 
 
 def lookup_job(wildcards):
-    return parameters(jobs.lookup, wildcards.table, int(wildcards.seed))
+    return parameters(jobs.lookup, wildcards.table, seeds_of(wildcards)[0])
 
 
 def search_training_job(run):
     """Input to `params:` of a run's rule."""
 
     def job(wildcards):
-        return parameters(jobs.search_training, run, wildcards.network, int(wildcards.seed))
+        return parameters(jobs.search_training, run, wildcards.network, seeds_of(wildcards)[0])
 
     return job
 
@@ -31,12 +69,10 @@ def search_variants(run, network="{network}"):
 
 
 def search_outputs(run):
-    """The checkpoint of each student: weights, and the files beside them."""
-    names = [f"<checkpoints>/person_search/{{trained_on}}/{variant}/seed{{seed}}" for variant in search_variants(run)]
-    return {
-        "weights": [f"{name}.safetensors" for name in names],
-        "others": [f"{name}.{suffix}" for suffix in ("json", "jsonl") for name in names],
-    }
+    """The checkpoints of each student: weights, and the files beside them."""
+    names = [f"<checkpoints>/person_search/{{trained_on}}/{variant}" for variant in search_variants(run)]
+    found = [checkpoint_files(name) for name in names]
+    return {kind: [file for files in found for file in files[kind]] for kind in CHECKPOINT}
 
 
 def search_places(run):
@@ -50,15 +86,17 @@ def search_inputs(run):
     spec, folder = SEARCH.runs[run], "<checkpoints>/person_search/{trained_on}"
     students = spec.students.values()
     tables = sorted({student.table for student in students if student.table})
-    files = {"tables": [f"{folder}/lookup/{table}/seed{{seed}}.safetensors" for table in tables]}
-    files["starts"] = sorted(
-        {f"{folder}/oim/{{network}}-{student.start}/seed{{seed}}.safetensors" for student in students if student.start}
-    )
-    files["detector"] = (
-        [f"{folder}/detector/{SEARCH.detection_teacher}/seed{{seed}}.safetensors"]
-        if any(student.detector for student in students)
-        else []
-    )
+    starts = sorted({f"oim/{{network}}-{student.start}" for student in students if student.start})
+    taught = any(student.detector for student in students)
+    read = {
+        "tables": [f"lookup/{table}" for table in tables],
+        "starts": starts,
+        "detector": [f"detector/{SEARCH.detection_teacher}"] if taught else [],
+    }
+    files = {
+        kind: [file for name in names for file in each_seed(f"{folder}/{name}/seed{{seed}}.safetensors")]
+        for kind, names in read.items()
+    }
     files["pretrained"] = lambda wildcards: backbone_weights(wildcards.network)
     return files
 
@@ -81,9 +119,9 @@ def search_files(run):
         names = {student: f"{wildcards.network}-{student}" for student in spec.students}
 
         def file_of(files, part):
-            return next(file for file in files_of(files) if f"/{part}/" in file)
+            return next(file for file in for_seeds(files) if f"/{part}/" in file)
 
-        words = {"--out": [f"{names[name]}={file}" for name, file in zip(spec.students, output.weights)]}
+        words = {"--out": [f"{names[name]}={file}" for name, file in zip(spec.students, for_seeds(output.weights))]}
         words["--table"] = [
             f"{names[name]}={file_of(input.tables, student.table)}"
             for name, student in spec.students.items()
@@ -94,19 +132,21 @@ def search_files(run):
             for name, student in spec.students.items()
             if student.start
         ]
-        words["--detector"] = files_of(input.detector)
-        return " ".join(f"{flag} {' '.join(files)}" for flag, files in words.items() if files)
+        words["--detector"] = for_seeds(input.detector)
+        return " ".join(
+            [seeds_option(wildcards), *(f"{flag} {' '.join(files)}" for flag, files in words.items() if files)]
+        )
 
     return options
 
 
 def lookup_teacher(wildcards):
-    """The checkpoint that fills a table."""
+    """The checkpoint that fills a table, for each seed of a job."""
     table = SEARCH.tables[wildcards.table]
     if table.construction == "random":
         return []
     teacher = "reid/teacher" if table.teacher == "reid" else table.teacher
-    return f"<checkpoints>/person_search/{{trained_on}}/{teacher}/seed{{seed}}.safetensors"
+    return each_seed(f"<checkpoints>/person_search/{{trained_on}}/{teacher}/seed{{seed}}.safetensors")
 
 
 def search_runs(target):

@@ -108,9 +108,9 @@ for run in SEARCH.runs:
         output:
             **search_outputs(run),
         log:
-            f"<logs>/train_search/{run}/{{trained_on}}/{{network}}/seed{{seed}}.log",
+            f"<logs>/train_search/{run}/{{trained_on}}/{{network}}/{of_seeds(SEEDS)}.log",
         benchmark:
-            f"<benchmarks>/train_search/{run}/{{trained_on}}/{{network}}/seed{{seed}}.jsonl"
+            f"<benchmarks>/train_search/{run}/{{trained_on}}/{{network}}/{of_seeds(SEEDS)}.jsonl"
         wildcard_constraints:
             **search_places(run),
         priority: 1
@@ -119,6 +119,6 @@ for run in SEARCH.runs:
             job=search_training_job(run),
             files=search_files(run),
         message:
-            f"Training person search on {{wildcards.trained_on}}, run {run}, {{wildcards.network}}, seed {{wildcards.seed}}"
+            f"Training person search on {{wildcards.trained_on}}, run {run}, {{wildcards.network}}, {SAID}"
         shell:
             "python -m distillery train-search --params {params.job:q} --data {input.data} {params.files} 2>&1 | tee {log}"

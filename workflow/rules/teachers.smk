@@ -34,17 +34,17 @@ rule train_reid:
         data="<data>/{trained_on}.json",
         pretrained=present(SEARCH.reid_teacher.shape.pretrained),
     output:
-        multiext("<checkpoints>/person_search/{trained_on}/reid/teacher/seed{seed}", **CHECKPOINT),
+        **checkpoint_files("<checkpoints>/person_search/{trained_on}/reid/teacher"),
     log:
-        "<logs>/train_reid/{trained_on}/seed{seed}.log",
+        f"<logs>/train_reid/{{trained_on}}/{of_seeds(SEEDS)}.log",
     benchmark:
-        "<benchmarks>/train_reid/{trained_on}/seed{seed}.jsonl"
+        f"<benchmarks>/train_reid/{{trained_on}}/{of_seeds(SEEDS)}.jsonl"
     priority: 1
     threads: THREADS
     params:
         job=reid_job,
+        files=files_of_seeds(),
     message:
-        "Training the re-identification teacher on {wildcards.trained_on}, seed {wildcards.seed}"
+        f"Training the re-identification teacher on {{wildcards.trained_on}}, {SAID}"
     shell:
-        "python -m distillery train-reid --params {params.job:q} --data {input.data}"
-        " --out {output.weights} 2>&1 | tee {log}"
+        "python -m distillery train-reid --params {params.job:q} --data {input.data} {params.files} 2>&1 | tee {log}"

@@ -111,8 +111,8 @@ class PersonSearch(Section):
     runs: dict[Name, SearchRun]
     """Training jobs by name."""
     together: bool = True
-    """Whether one job searches with the networks of all seeds, which saves starting many short ones; otherwise each
-    seed has a job of its own."""
+    """Whether one job does the work of all seeds (a run's training, a table, a run's searches), which saves starting
+    many short ones; otherwise each seed has a job of its own."""
     baselines: tuple[Literal["histogram"], ...] = ("histogram",)
     """Trivial methods that stand in the tables."""
 
