@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 TARGETS = ("headline", "ablations")
 PARTS = ("verify", "recompute")
 """verify: hashes and the chain from data to cells; recompute: metrics from predictions, tables from metrics."""
+ASKED = ("trace", "retrain")
+"""Parts that are asked about one thing."""
+TOLERANCES = Path("config/tolerances.yaml")
 
 
 def add(command: Callable[..., argparse.ArgumentParser], path: Callable[..., None]) -> None:
@@ -27,10 +30,9 @@ def add(command: Callable[..., argparse.ArgumentParser], path: Callable[..., Non
     record.add_argument("--workers", type=int, default=2, help="threads; the result does not depend on it")
 
     proof = command("audit", audit, "Check that every number of a finished run is what its files give.")
-    proof.add_argument("what", nargs="?", default="all", choices=("all", *PARTS, "trace"), help="all, or one part")
-    proof.add_argument(
-        "cell", nargs="?", help="of trace: words of table, row and column, `Table 2, DSTfc, OTB-100 AUC`"
-    )
+    proof.add_argument("what", nargs="?", default="all", choices=("all", *PARTS, *ASKED), help="all, or one part")
+    proof.add_argument("name", nargs="?", help="trace: a cell, `Table 2, DSTfc, OTB-100 AUC`; retrain: a checkpoint")
+    path(proof, "--tolerances", "how far metrics may differ on another machine", default=TOLERANCES)
     proof.add_argument("--profile", default="mini", help="profile whose results are audited")
     path(proof, "--root", "top folder of the project", default=Path())
     proof.add_argument("--workers", type=int, default=2, help="threads")
@@ -65,8 +67,10 @@ def audit(options: argparse.Namespace) -> int:
     from distillery.audit.recompute import recompute
     from distillery.audit.verify import verify
 
-    if options.what == "trace":
-        return _trace(options)
+    if options.what in ASKED:
+        if not options.name:
+            raise UserError("names nothing", place=f"audit {options.what}", remedy="see `distillery audit --help`")
+        return {"trace": _trace, "retrain": _retrain}[options.what](options)
     wanted = PARTS if options.what == "all" else (options.what,)
     root, manifests = options.root, _manifests(options)
     findings: list[str] = []
@@ -89,12 +93,38 @@ def _trace(options: argparse.Namespace) -> int:
     """Prints the ancestry of a cell."""
     from distillery.audit.trace import trace
 
-    if not options.cell:
-        raise UserError("names no cell", place="audit trace", remedy='write `distillery audit trace "Table 1, …"`')
     # Ablations stand beside the headline; a cell of both is the headline's.
-    for line in trace(options.root, _manifests(options)[0], options.cell).lines():
+    for line in trace(options.root, _manifests(options)[0], options.name).lines():
         print(line)
     return 0
+
+
+def _retrain(options: argparse.Namespace) -> int:
+    """Trains one checkpoint again; 1 if it is neither the same bytes nor, on another machine, within tolerance."""
+    import tempfile
+
+    from distillery.audit.retrain import find_checkpoint, retrain
+    from distillery.config.tolerances import beyond, load_tolerances
+
+    manifests = _manifests(options)
+    # What the ablations trained is in their manifest alone, which holds the headline's too.
+    manifest = manifests[-1]
+    print(f"training {find_checkpoint(manifest, options.name)} again")
+    with tempfile.TemporaryDirectory(prefix="distillery-retrain-") as folder:
+        done = retrain(options.root, manifest, options.name, Path(folder))
+    if done.equal:
+        print(f"{done.checkpoint}: the same bytes")
+        return 0
+    where = "this machine and its libraries are those of the run" if done.same_machine else "another machine"
+    print(f"{done.checkpoint}: other bytes; {where}")
+    outside = beyond(load_tolerances(options.root / options.tolerances), done.metrics)
+    for benchmark, measure, before, now in done.metrics:
+        print(f"{benchmark} {measure}: {before:.6g} in the run, {now:.6g} now")
+    for line in outside:
+        print(f"broken: {line}")
+    if not done.metrics:
+        print("broken: nothing was evaluated with this checkpoint, so there are no metrics to compare")
+    return 1 if done.same_machine or outside or not done.metrics else 0
 
 
 def _manifests(options: argparse.Namespace) -> list[Manifest]:

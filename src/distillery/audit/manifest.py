@@ -107,7 +107,7 @@ def build(
         "target": target,
         "code": code,
         "environment": _environment(root),
-        "machine": _machine(),
+        "machine": machine(),
         "config": {
             "file": str(config),
             "sha256": sha256_of_file(root / config) if (root / config).is_file() else None,
@@ -246,7 +246,8 @@ def _environment(root: Path) -> dict[str, Any]:
     }
 
 
-def _machine() -> dict[str, Any]:
+def machine() -> dict[str, Any]:
+    """What this machine is: processor, cores, GPUs, memory, system."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return {
         "processor": _processor(),

@@ -1,7 +1,7 @@
 """Making numbers anew: metrics from raw predictions, tables from metrics, and comparing the bytes.
 
-The commands are those of the manifest, but only their words are taken: no shell sees them, only scoring and tables may
-run, and everything they write goes to a temporary folder.
+The commands are those of the manifest, repeated as `replay` does it: only scoring and tables may run, and everything
+they write goes to a temporary folder.
 """
 
 from __future__ import annotations
@@ -9,9 +9,6 @@ from __future__ import annotations
 import csv
 import io
 import os
-import shlex
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,11 +18,10 @@ from typing import Any
 from distillery.audit.findings import Finding
 from distillery.audit.graph import label_of
 from distillery.audit.project import Project
-from distillery.sources import environment
+from distillery.audit.replay import run, words_of
 
 COMMANDS = ("score-all", "tables")
 """Commands that an audit repeats: they need no network of ours, no GPU, and seconds."""
-_START = ["python", "-m", "distillery"]
 _LIMIT_S = 600
 
 
@@ -39,7 +35,7 @@ def recompute(project: Project, progress: Callable[[str], None] | None = None) -
     Returns:
         One finding for each file whose bytes differ, with the cells that do, and one for each job that fails.
     """
-    jobs = {name: words for name, job in project.manifest.jobs.items() if (words := _words(job["command"]))}
+    jobs = {name: words for name, job in project.manifest.jobs.items() if (words := words_of(job["command"], COMMANDS))}
 
     def one(name: str) -> list[Finding]:
         found = _repeat(project, name, jobs[name])
@@ -51,37 +47,15 @@ def recompute(project: Project, progress: Callable[[str], None] | None = None) -
         return [finding for found in pool.map(one, jobs) for finding in found]
 
 
-def _words(command: str) -> list[str] | None:
-    """The words of a command that may be repeated."""
-    try:
-        words = shlex.split(command)
-    except ValueError:
-        return None
-    if words[:3] != _START or len(words) < 4 or words[3] not in COMMANDS:
-        return None
-    for end in ("2>&1", "|"):
-        words = words[: words.index(end)] if end in words else words
-    return words[3:]
-
-
 def _repeat(project: Project, name: str, words: list[str]) -> list[Finding]:
     outputs = project.manifest.jobs[name]["outputs"]
     with tempfile.TemporaryDirectory(prefix="distillery-audit-") as folder:
         redirected = _redirect(words, outputs, Path(folder))
         if redirected is None:
             return [Finding(name, "names outputs that its command does not write", cells=_cells(project, outputs))]
-        done = subprocess.run(
-            [sys.executable, "-m", "distillery", *redirected],
-            cwd=project.root,
-            env=os.environ | environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=_LIMIT_S,
-        )
-        if done.returncode:
-            said = (done.stderr.strip().splitlines() or ["no message"])[-1].removeprefix("distillery: ")
-            return [Finding(name, f"cannot be repeated ({said.rstrip('.')})", cells=_cells(project, outputs))]
+        said = run(project.root, redirected, timeout_s=_LIMIT_S)
+        if said is not None:
+            return [Finding(name, f"cannot be repeated ({said})", cells=_cells(project, outputs))]
         return [finding for path in outputs for finding in _compare(project, path, Path(folder, path))]
 
 
