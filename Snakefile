@@ -20,6 +20,8 @@ include: "workflow/rules/teachers.smk"
 include: "workflow/rules/lookup.smk"
 include: "workflow/rules/students.smk"
 include: "workflow/rules/benchmarks.smk"
+include: "workflow/rules/gates.smk"
+include: "workflow/rules/claims.smk"
 include: "workflow/rules/paper.smk"
 include: "workflow/rules/store.smk"
 include: "workflow/rules/audit.smk"
@@ -28,16 +30,20 @@ include: "workflow/rules/audit.smk"
 localrules:
     all,
     ablations,
+    submissions,
     publish_headline,
     publish_ablations,
     manifest_headline,
     manifest_ablations,
+    checklists_headline,
+    checklists_ablations,
 
 
 rule ablations:
     input:
         "<results>/ablations/report.html",
         "<results>/ablations/manifest.json",
+        "<results>/ablations/checklist.md",
 
 
 rule all:
@@ -45,6 +51,12 @@ rule all:
     input:
         "<results>/report.html",
         "<results>/manifest.json",
+        "<results>/checklist.md",
+
+
+rule submissions:
+    input:
+        asked("headline"),
 
 
 # One environment serves every job: the one Snakemake runs in, or with `--sdm conda` one made for the jobs.

@@ -22,6 +22,8 @@ NOT_PART_OF_A_RESULT = frozenset(
         "distillery.__main__",
         "distillery.cli",  # parses arguments
         "distillery.audit_commands",  # prints
+        "distillery.audit_reports_commands",  # prints
+        "distillery.claims_commands",  # prints
         "distillery.commands",  # prints
         "distillery.scoring_commands",  # prints
         "distillery.summary",  # prints

@@ -6,7 +6,7 @@ for target in TARGETS:
         name:
             f"manifest_{target}"
         input:
-            code=sources("distillery.audit.manifest", "distillery.audit.records"),
+            code=sources("distillery.audit.manifest", "distillery.audit.records", "distillery.config.profile"),
             ends=shown(target),
             store=f"{HOME[target]}/store.json",
         output:
@@ -15,9 +15,28 @@ for target in TARGETS:
             f"<logs>/{target}/manifest.log",
         params:
             target=target,
-            config=workflow.configfiles[0],
+            config=os.path.relpath(workflow.configfiles[0]),
         message:
             f"Listing every file with its hash, {target}"
         shell:
             "python -m distillery manifest --config {params.config} --target {params.target}"
             " --ends {input.ends} {input.store} --out {output.manifest} 2>&1 | tee {log}"
+
+    rule:
+        name:
+            f"checklists_{target}"
+        input:
+            code=sources("distillery.audit.checklists", "distillery.audit.ledger"),
+            documents=["docs/data.md", "docs/decisions.md", "docs/reviewers.md"],
+            manifest=f"{HOME[target]}/manifest.json",
+        output:
+            expand(f"{HOME[target]}/{{name}}", name=["checklist.md", "ledger.csv", "ledger.md"]),
+        log:
+            f"<logs>/{target}/checklists.log",
+        params:
+            target=target,
+            profile=PROFILE.profile,
+        message:
+            f"Filling the checklists and the compute ledger, {target}"
+        shell:
+            "python -m distillery checklists --profile {params.profile} --target {params.target} 2>&1 | tee {log}"

@@ -66,6 +66,8 @@ def records_agree(project: Project) -> Iterator[Finding]:
             recorded = (record.inputs | record.code).get(path)
             if stated != recorded:
                 yield _of_job(project, name, f"read another {path} by Snakemake's record", stated, recorded)
+        if job["command"] != record.command:
+            yield _of_job(project, name, "ran another command by Snakemake's record")
         if job["params"] != record.parameters:
             yield _of_job(project, name, "had other parameters by Snakemake's record")
 

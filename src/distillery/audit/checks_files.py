@@ -10,8 +10,13 @@ from distillery.audit.findings import Finding
 from distillery.audit.manifest import ENDS, OPTIONAL
 from distillery.audit.project import Project, json_object
 
-WRITTEN_LATER = ("manifest.json", "determinism.json", "determinism.md")
+WRITTEN_LATER = (
+    *("manifest.json", "determinism.json", "determinism.md"),
+    *("checklist.md", "ledger.csv", "ledger.md"),
+)
 """Files of a target that are written after its manifest, or from it."""
+SENT = ("submissions", "predictions/trackingnet_test", "predictions/got10k_test")
+"""Folders of what is sent to servers, which may be made after a run; only answers become numbers."""
 
 
 def artefacts_are_unchanged(project: Project) -> Iterator[Finding]:
@@ -70,11 +75,13 @@ def nothing_else_lies_there(project: Project) -> Iterator[Finding]:
     listed = {path for manifest in project.known for path in manifest.artefacts}
     listed |= {manifest.path for manifest in project.known}
     later = {f"{end.format(profile=profile)}/{name}" for end in ENDS.values() for name in WRITTEN_LATER}
+    # Of measurements the manifest has taken up what they say.
+    aside = {Path("results", profile, name) for name in ("benchmarks", *SENT)}
     for top in ("checkpoints", "results"):
         for place, folders, files in os.walk(project.root / top / profile):
             folders[:] = sorted(one for one in folders if not one.startswith(".") and not one.endswith(".resume"))
             where = Path(place).relative_to(project.root)
-            if where == Path("results", profile, "benchmarks"):  # measurements, which the manifest has taken up
+            if where in aside:
                 folders[:] = []
                 continue
             for file in sorted(files):

@@ -214,6 +214,7 @@ def _job(job: JobRecord) -> dict[str, Any]:
         "outputs": job.outputs,
         "params": job.parameters,
         "parameters": None if job.parameters is None else sha256_of(job.parameters),
+        "started": job.started,
         "seconds": job.seconds,
         "cpu_seconds": job.cpu_seconds,
         "peak_mb": job.peak_mb,

@@ -18,22 +18,31 @@ from typing import Any
 from distillery.audit.findings import Finding
 from distillery.audit.graph import label_of
 from distillery.audit.project import Project
-from distillery.audit.replay import run, words_of
+from distillery.audit.replay import inside, run, words_of
+from distillery.errors import UserError
 
-COMMANDS = ("score-all", "tables")
+COMMANDS = ("score-all", "answer", "tables")
 """Commands that an audit repeats: they need no network of ours, no GPU, and seconds."""
+WRITING = {"score-all": "--pairs", "answer": "--out", "tables": "--out-dir"}
+"""Command -> the option under which it is told what to write."""
+REPEATED = ("metrics", "table")
+"""Kinds of files that must come of a command that is repeated: no number is taken on trust."""
 _LIMIT_S = 600
 
 
-def recompute(project: Project, progress: Callable[[str], None] | None = None) -> list[Finding]:
+def recompute(
+    project: Project, progress: Callable[[str], None] | None = None, kinds: tuple[str, ...] = REPEATED
+) -> list[Finding]:
     """Repeats scoring and tables of a run.
 
     Args:
         project: With all predictions and metrics.
         progress: Called with the name of each job when it is done.
+        kinds: Kinds of files of which each must come of a command that is repeated.
 
     Returns:
-        One finding for each file whose bytes differ, with the cells that do, and one for each job that fails.
+        One finding for each file whose bytes differ, with the cells that do, one for each job that fails, and one for
+        each file of these kinds that no command gives.
     """
     jobs = {name: words for name, job in project.manifest.jobs.items() if (words := words_of(job["command"], COMMANDS))}
 
@@ -44,15 +53,24 @@ def recompute(project: Project, progress: Callable[[str], None] | None = None) -
         return found
 
     with ThreadPoolExecutor(project.workers) as pool:
-        return [finding for found in pool.map(one, jobs) for finding in found]
+        repeated = [finding for found in pool.map(one, jobs) for finding in found]
+    given = {path for name in jobs for path in project.manifest.jobs[name]["outputs"]}
+    return repeated + [
+        project.finding(path, "was made by no command that an audit can repeat")
+        for path, entry in sorted(project.manifest.artefacts.items())
+        if entry["kind"] in kinds and path not in given
+    ]
 
 
 def _repeat(project: Project, name: str, words: list[str]) -> list[Finding]:
     outputs = project.manifest.jobs[name]["outputs"]
     with tempfile.TemporaryDirectory(prefix="distillery-audit-") as folder:
-        redirected = _redirect(words, outputs, Path(folder))
+        try:
+            redirected = _redirect(words, outputs, Path(folder))
+        except UserError as error:
+            return [Finding(name, f"cannot be repeated ({error.file} {error.problem})", cells=_cells(project, outputs))]
         if redirected is None:
-            return [Finding(name, "names outputs that its command does not write", cells=_cells(project, outputs))]
+            return [Finding(name, "names other outputs than its command writes", cells=_cells(project, outputs))]
         said = run(project.root, redirected, timeout_s=_LIMIT_S)
         if said is not None:
             return [Finding(name, f"cannot be repeated ({said})", cells=_cells(project, outputs))]
@@ -60,22 +78,19 @@ def _repeat(project: Project, name: str, words: list[str]) -> list[Finding]:
 
 
 def _redirect(words: list[str], outputs: list[str], folder: Path) -> list[str] | None:
-    """The words with every output below `folder`; None if one of them is not among the words."""
+    """The words with every output below `folder`; None if they are not told of each output, or of anything else."""
     folders = {os.path.dirname(path) for path in outputs}
     left = set(outputs)
-    changed = []
-    for place, word in enumerate(words):
-        name, equals, value = word.rpartition("=")
-        if value in left:
-            left.discard(value)
-            word = f"{name}{equals}{folder / value}"
-        elif place and words[place - 1] == "--out-dir" and word in folders:
-            left -= {path for path in outputs if os.path.dirname(path) == word}
-            word = str(folder / word)
-        elif word.startswith("--out"):
-            pass
-        elif place and words[place - 1].startswith("--out"):
-            return None
+    changed, option = words[:1], ""
+    for word in words[1:]:
+        if word.startswith("--"):
+            option = word
+        elif option == WRITING[words[0]]:
+            name, equals, value = word.rpartition("=")
+            if value not in (folders if option == "--out-dir" else left):
+                return None
+            left -= {path for path in outputs if value in (path, os.path.dirname(path))}
+            word = f"{name}{equals}{inside(folder, value)}"
         changed.append(word)
     return None if left else changed
 

@@ -13,9 +13,34 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from distillery.errors import UserError
 from distillery.sources import environment
 
 _START = ["python", "-m", "distillery"]
+_TRAINING = frozenset(
+    f"--{name}"
+    for name in (
+        "params",
+        "data",
+        "seeds",
+        "teacher",
+        "recording",
+        "crops",
+        "searched",
+        "table",
+        "detector",
+        "start",
+        "out",
+    )
+)
+OPTIONS = {
+    "score-all": frozenset(("--benchmark", "--root", "--protocol", "--allow-partial", "--pairs")),
+    "answer": frozenset(("--benchmark", "--answer", "--submission", "--out", "--label")),
+    "tables": frozenset(("--params", "--metrics", "--sidecars", "--compute", "--curves", "--searches", "--out-dir")),
+    **dict.fromkeys(("train-trackers", "train-search", "train-reid", "lookup"), _TRAINING),
+}
+"""Command -> options that rules give it. A recorded command with another one, abbreviations among them, is not
+repeated: nobody could say what it writes."""
 
 
 def words_of(command: str, allowed: tuple[str, ...]) -> list[str] | None:
@@ -28,7 +53,21 @@ def words_of(command: str, allowed: tuple[str, ...]) -> list[str] | None:
         return None
     for end in ("2>&1", "|"):
         words = words[: words.index(end)] if end in words else words
+    known = OPTIONS.get(words[3])
+    if known is not None and not {word for word in words[4:] if word.startswith("-")} <= known:
+        return None
     return words[3:]
+
+
+def inside(folder: Path, path: str) -> Path:
+    """A path of a manifest below a folder.
+
+    Raises:
+        UserError: If it would lead out of it.
+    """
+    if Path(path).is_absolute() or ".." in Path(path).parts:
+        raise UserError("leads out of the project", file=path, remedy="restore the manifest")
+    return folder / path
 
 
 def options_of(words: list[str]) -> dict[str, list[str]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from distillery.audit.graph import Model, model_of
 from distillery.audit.manifest import Manifest, machine
-from distillery.audit.replay import options_of, run, words_of
+from distillery.audit.replay import inside, options_of, run, words_of
 from distillery.errors import UserError
 from distillery.files import sha256_of_file
 
@@ -104,7 +104,7 @@ def _redirected(words: list[str], folder: Path, path: str) -> list[str]:
             option = word
         elif option == "--out":
             name, equals, value = word.rpartition("=")
-            word = f"{name}{equals}{folder / value}"
+            word = f"{name}{equals}{inside(folder, value)}"
         elif option == "--seeds" and model is not None and word != str(model.seed):
             continue
         changed.append(word)

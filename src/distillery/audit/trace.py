@@ -102,11 +102,11 @@ def _follow(
     seen.add(path)
     jobs.add(name)
     for source in graph.inputs_of(path):
-        if _belongs(cell, path, source):
+        if belongs(cell, path, source):
             _follow(manifest, graph, cell, source, depth + 1, found, jobs, seen)
 
 
-def _belongs(cell: Cell, path: str, source: str) -> bool:
+def belongs(cell: Cell, path: str, source: str) -> bool:
     """Whether an input of the job that made a file matters to the cell: jobs make files of many models at once."""
     made, read = model_of(path), model_of(source)
     if path == cell.table:
