@@ -25,7 +25,10 @@ include: "workflow/rules/teachers.smk"
 include: "workflow/rules/lookup.smk"
 include: "workflow/rules/students.smk"
 include: "workflow/rules/benchmarks.smk"
+include: "workflow/rules/gates.smk"
+include: "workflow/rules/claims.smk"
 include: "workflow/rules/paper.smk"
+include: "workflow/rules/audit.smk"
 include: "workflow/rules/store.smk"
 include: "workflow/rules/needed.smk"
 
@@ -33,8 +36,13 @@ include: "workflow/rules/needed.smk"
 localrules:
     all,
     ablations,
+    submissions,
     publish_headline,
     publish_ablations,
+    manifest_headline,
+    manifest_ablations,
+    checklists_headline,
+    checklists_ablations,
 
 
 rule ablations:
@@ -48,6 +56,11 @@ rule all:
     input:
         "<results>/report.html",
         "<results>/store.json",
+
+
+rule submissions:
+    input:
+        asked("headline"),
 
 
 # One environment serves every job: the one Snakemake runs in, or with `--sdm conda` one made for the jobs. What a job

@@ -13,7 +13,10 @@ from typing import Any
 
 from distillery import (
     __version__,
+    audit_commands,
+    audit_reports_commands,
     check_commands,
+    claims_commands,
     commands,
     fetch_commands,
     plan_commands,
@@ -203,12 +206,8 @@ def _parser() -> argparse.ArgumentParser:
     search = command("search", commands.search, "Find and describe the people of benchmarks.")
     path(search, "--root", "folder in the official layout", required=True)
     which = search.add_mutually_exclusive_group(required=True)
-    path(
-        which,
-        "--checkpoint",
-        "trained network; of several, {checkpoint} in FILE stands for the name of each (seed0)",
-        nargs="+",
-    )
+    several = "trained network; of several, {checkpoint} in FILE stands for the name of each (seed0)"
+    path(which, "--checkpoint", several, nargs="+")
     which.add_argument("--baseline", choices=["histogram"], help="trivial method")
     search.add_argument(
         "--results", nargs="+", required=True, metavar="BENCHMARK=FILE", help=".npz to write for each benchmark"
@@ -251,11 +250,16 @@ def _parser() -> argparse.ArgumentParser:
     figures.add_argument("--workers", type=int, default=1, help="processes; the result does not depend on it")
     path(report, "--tables", "folder of tables", required=True)
     path(report, "--figures", "folder of figures", required=True)
+    path(report, "--claims", "claims.json of claims", required=True)
     path(report, "--out", "HTML file", required=True)
 
     store = command("publish", commands.publish, "Store data, checkpoints and results with DVC.")
     store.add_argument("--profile", required=True)
     path(store, "--out", "JSON record to write", required=True)
+
+    claims_commands.add(command, path, params)
+    audit_commands.add(command, path)
+    audit_reports_commands.add(command, path)
 
     config = command("config", commands.config, "Check or show a profile, or print the schema.")
     config.add_argument("action", choices=["check", "show", "schema"])

@@ -214,7 +214,9 @@ def report(options: argparse.Namespace) -> None:
     """Makes the report."""
     from distillery.paper.report import write_report
 
-    write_report(plain_json(options.params), options.tables, options.figures, options.metrics, options.out)
+    write_report(
+        plain_json(options.params), options.tables, options.figures, options.metrics, options.claims, options.out
+    )
     print(f"report: {options.out}")
 
 

@@ -21,7 +21,10 @@ NOT_PART_OF_A_RESULT = frozenset(
         "distillery",  # holds the version only
         "distillery.__main__",
         "distillery.cli",  # parses arguments
+        "distillery.audit_commands",  # prints
+        "distillery.audit_reports_commands",  # prints
         "distillery.check_commands",  # prints
+        "distillery.claims_commands",  # prints
         "distillery.commands",  # prints
         "distillery.fetch_commands",  # prints
         "distillery.plan_commands",  # prints

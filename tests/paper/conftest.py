@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 from distillery import datasets
+from distillery.config import claims_job
 from distillery.config import profile as profiles
 from distillery.config.base import parse
+from distillery.config.families import Target
 from distillery.config.paper import from_profile
 from distillery.config.paper_job import PaperJob, Variant
 from distillery.files import write_json
@@ -403,10 +405,17 @@ def _drawn(run: Run, name: str) -> Path:
     return run.root / name
 
 
-def _reported(run: Run, tables: Path, figures: Path, name: str) -> Path:
+def _judged(run: Run, profile: profiles.Profile, target: Target, name: str) -> Path:
+    from distillery.paper.claims import write_claims
+
+    write_claims(claims_job.claims(profile, target), run.metrics, run.compute, run.root / name)
+    return run.root / name / "claims.json"
+
+
+def _reported(run: Run, tables: Path, figures: Path, claims: Path, name: str) -> Path:
     from distillery.paper.report import write_report
 
-    write_report(run.params, tables, figures, run.metrics, run.root / name)
+    write_report(run.params, tables, figures, run.metrics, claims, run.root / name)
     return run.root / name
 
 
@@ -421,8 +430,13 @@ def figures(run: Run) -> Path:
 
 
 @pytest.fixture(scope="session")
-def report(run: Run, tables: Path, figures: Path) -> Path:
-    return _reported(run, tables, figures, "report.html")
+def claims(run: Run, profile: profiles.Profile) -> Path:
+    return _judged(run, profile, "headline", "claims")
+
+
+@pytest.fixture(scope="session")
+def report(run: Run, tables: Path, figures: Path, claims: Path) -> Path:
+    return _reported(run, tables, figures, claims, "report.html")
 
 
 @pytest.fixture(scope="session")
@@ -436,5 +450,10 @@ def ablation_figures(ablated: Run) -> Path:
 
 
 @pytest.fixture(scope="session")
-def ablation_report(ablated: Run, ablation_tables: Path, ablation_figures: Path) -> Path:
-    return _reported(ablated, ablation_tables, ablation_figures, "ablations/report.html")
+def ablation_claims(ablated: Run, profile: profiles.Profile) -> Path:
+    return _judged(ablated, profile, "ablations", "ablations/claims")
+
+
+@pytest.fixture(scope="session")
+def ablation_report(ablated: Run, ablation_tables: Path, ablation_figures: Path, ablation_claims: Path) -> Path:
+    return _reported(ablated, ablation_tables, ablation_figures, ablation_claims, "ablations/report.html")

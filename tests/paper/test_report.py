@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import json
 import re
 import shutil
 import subprocess
@@ -11,9 +12,10 @@ import subprocess
 import pytest
 
 from distillery.errors import UserError
-from distillery.files import write_text
+from distillery.files import write_json, write_text
 from distillery.paper.records import Result, Results
 from distillery.paper.report import scored, write_report
+from distillery.paper.verdicts import RULES
 
 CHROMIUM = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
@@ -33,10 +35,12 @@ def test_the_report_of_the_ablations(ablated, ablation_report):
     assert all(f'id="table-{name}"' in text for name in ablated.job.tables)
     assert all(f'id="figure-{name.replace("_", "-")}"' in text for name in ablated.job.figures)
     assert "Two papers, regenerated: ablations" in text
-    assert "The teacher's rows help OIM small more than random rows: mAP +4.5" in text
-    # minus TSKD on OTB-100: -.008 -.004 -.009
-    assert "SiamFC dim student: TS alone instead of TSKD: worse: OTB-100 AUC \N{MINUS SIGN}0.007" in text
-    assert "The policy finds a better SiamFC dim student than random search: " in text
+    assert re.findall(r'<tr id="claim-(\w+)">', text) == [
+        "generality_deep",
+        "loss_soft",
+        "loss_hard",
+        "control_teacher",
+    ]
 
 
 def test_sections_are_those_of_the_families_that_the_job_has(report, ablation_report):
@@ -71,23 +75,31 @@ def test_every_link_of_the_contents_leads_somewhere(report):
     assert all(f'id="{target}"' in text for target in targets)
 
 
+def test_the_first_page_shows_every_claim_with_its_verdict(claims, report):
+    text = report.read_text(encoding="utf-8")
+    judged = json.loads(claims.read_text(encoding="utf-8"))["claims"]
+    assert re.findall(r'<tr id="claim-(\w+)">', text) == [one["id"] for one in judged]
+    assert re.findall(r'</td>\s<td><span class="pill [\w-]+">([\w ]+)</span>', text) == [
+        one["verdict"] for one in judged
+    ]
+    assert text.index('id="claims"') < text.index('id="summary"') < text.index('id="differences"')
+    for rule in RULES:
+        assert html.escape(rule, quote=False) in text.replace("&#39;", "'")
+
+
 def test_what_the_run_does_not_show_is_computed(report):
     text = html.unescape(report.read_text(encoding="utf-8"))
-    shows, _, rest = text.partition("What this run shows")[2].partition("What this run does not show")
-    lacks = rest.partition("</section>")[0]
-    assert "TSsKD trains a better SiamFC dim student than ground truth: OTB-100 AUC +0.026 [+0.016, +0.037]" in shows
-    assert "The SiamFC intelligent student (TSKD) is as accurate as its teacher: yes, within 0.02 AUC: OTB-100" in shows
-    assert "The ID table makes OIM large search better: CUHK-SYSU mAP +8.2" in shows
-    assert "The ID table helps OIM large more than detector KD: CUHK-SYSU mAP +5.7" in shows
-    assert "The ID table makes OIM small search better: not shown, the interval" in lacks
-    assert "With the ID table OIM small searches as well as OIM large: not so here, it is worse: CUHK-SYSU" in lacks
-    assert "The SiamFC dim student (TSsKD) is as accurate as its teacher: not so here, it is worse" in lacks
-    assert "With sharing (TSsKD) the SiamFC dim student is better than without (TSKD): not shown, the interval" in lacks
-    assert "holds 0 (OTB-100, VOT2019, LaSOT, TrackingNet (held-out part); 3 seeds)" in lacks
+    lacks = text.partition("<h3>What this run does not show")[2].partition("</section>")[0]
     assert "OIM small + ID table is not clearly above the best trivial method on CUHK-SYSU (mAP 19.3" in lacks
     assert "CUHK-SYSU, PRW, PRW-mini are embedded, synthetic worlds" in lacks
     assert "embedded, synthetic worlds" in lacks
     assert "Nothing about TrackingNet's test split" in lacks
+
+
+def test_claims_of_another_run_are_refused(run, tables, figures, ablation_claims, tmp_path):
+    with pytest.raises(UserError, match=r"is of tiny, ablations, the report of tiny, headline"):
+        write_report(run.params, tables, figures, run.metrics, ablation_claims, tmp_path / "report.html")
+    assert not (tmp_path / "report.html").exists()
 
 
 def test_run_facts_and_config(report):
@@ -104,15 +116,15 @@ def test_run_facts_and_config(report):
         assert fact in text
 
 
-def test_missing_seeds_are_said(run, tables, figures, tmp_path):
+def test_missing_seeds_are_said(run, tables, figures, claims, tmp_path):
     metrics = [path for path in run.metrics if "siamfc/dim-tsskd/seed2" not in path.as_posix()]
-    write_report(run.params, tables, figures, metrics, tmp_path / "report.html")
+    write_report(run.params, tables, figures, metrics, claims, tmp_path / "report.html")
     text = html.unescape((tmp_path / "report.html").read_text(encoding="utf-8"))
     lacking = "OTB-100, VOT2019, LaSOT, TrackingNet (held-out part)"
     assert f"SiamFC dim, TSsKD has no result on {lacking} for seed 2." in text
 
 
-def test_hostile_text_is_shown_and_never_run(run, tables, figures, tmp_path):
+def test_hostile_text_is_shown_and_never_run(run, tables, figures, claims, tmp_path):
     evil = "<script>alert(1)</script><img src=http://evil.example/x onerror=alert(1)>"
     folder = tmp_path / "tables"
     shutil.copytree(tables, folder)
@@ -123,30 +135,34 @@ def test_hostile_text_is_shown_and_never_run(run, tables, figures, tmp_path):
     params["tracking"] = run.params["tracking"] | {
         "variants": [variant | {"label": evil} for variant in run.params["tracking"]["variants"]]
     }
-    write_report(params, folder, figures, run.metrics, tmp_path / "report.html")
+    document = json.loads(claims.read_text(encoding="utf-8")) | {"profile": evil}
+    document["claims"][0] |= {"statement": evil, "why": evil, "id": f'"><{evil}'}
+    write_json(tmp_path / "claims.json", document)
+    write_report(params, folder, figures, run.metrics, tmp_path / "claims.json", tmp_path / "report.html")
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "<script" not in text
     assert "<img src=http" not in text
     assert text.count("&lt;script&gt;alert(1)&lt;/script&gt;") > 5
 
 
-def test_the_same_inputs_give_the_same_bytes(run, tables, figures, report, tmp_path):
-    write_report(run.params, tables, figures, run.metrics, tmp_path / "report.html")
+def test_the_same_inputs_give_the_same_bytes(run, tables, figures, claims, report, tmp_path):
+    write_report(run.params, tables, figures, run.metrics, claims, tmp_path / "report.html")
     assert (tmp_path / "report.html").read_bytes() == report.read_bytes()
 
 
-@pytest.mark.parametrize("name", ["tables/tracking.csv", "figures/success.svg"])
+@pytest.mark.parametrize("name", ["tables/tracking.csv", "figures/success.svg", "claims/claims.json"])
 @pytest.mark.parametrize("content", [None, "<svg", "<svg></svg>"])
-def test_missing_and_malformed_parts_are_named(run, tables, figures, tmp_path, name, content):
-    for folder in (tables, figures):
+def test_missing_and_malformed_parts_are_named(run, tables, figures, claims, tmp_path, name, content):
+    for folder in (tables, figures, claims.parent):
         shutil.copytree(folder, tmp_path / folder.name)
     path = tmp_path / name
     path.unlink()
     if content is not None:
         path.write_text(content, encoding="utf-8")
     with pytest.raises(UserError, match=path.name) as caught:
-        write_report(run.params, tmp_path / "tables", tmp_path / "figures", run.metrics, tmp_path / "report.html")
-    assert "run `distillery" in caught.value.remedy
+        parts = (tmp_path / "tables", tmp_path / "figures", run.metrics, tmp_path / "claims" / "claims.json")
+        write_report(run.params, *parts, tmp_path / "report.html")
+    assert "run" in caught.value.remedy
     assert not (tmp_path / "report.html").exists()
 
 

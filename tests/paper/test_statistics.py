@@ -66,10 +66,10 @@ AUC, ROBUSTNESS = MEASURES["auc"], MEASURES["robustness"]
 @pytest.mark.parametrize(
     ("question", "values", "expected"),
     [
-        ("gain", [0.1, 0.11, 0.12], "shown"),
-        ("gain", [-0.1, -0.11, -0.12], "contradicted"),
+        ("gain", [0.1, 0.11, 0.12], "better"),
+        ("gain", [-0.1, -0.11, -0.12], "worse"),
         ("gain", [0.1, -0.1, 0.2], "open"),
-        ("gain", [0.001, 0.0011, 0.0012], "shown"),  # a margin is no matter of gains
+        ("gain", [0.001, 0.0011, 0.0012], "better"),  # a margin is no matter of gains
         ("gain", [0.1], "one seed"),
         ("gap", [0.1, 0.11, 0.12], "better"),
         ("gap", [-0.1, -0.11, -0.12], "worse"),
@@ -91,7 +91,7 @@ def test_without_a_declared_margin_nothing_is_equivalent():
     assert verdict("gap", estimate([0.0, 0.001, -0.001]), AUC) == "open"
 
 
-@pytest.mark.parametrize(("question", "expected"), [("gain", "shown"), ("gap", "better"), ("effect", "better")])
+@pytest.mark.parametrize(("question", "expected"), [("gain", "better"), ("gap", "better"), ("effect", "better")])
 def test_fewer_failures_are_the_better_robustness(question, expected):
     assert verdict(question, estimate([-0.1, -0.11, -0.12]), ROBUSTNESS) == expected
 

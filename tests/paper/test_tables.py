@@ -114,6 +114,21 @@ def test_the_summary_has_a_row_a_method_and_the_headline_measures_of_each_benchm
     ]  # fmt: skip
 
 
+def test_answers_of_servers_are_cited(run, tables, tmp_path):
+    """By seed and hash; a single answer does not make the row one of a single seed."""
+    head = {"benchmark": "trackingnet_test", "model": "siamfc", "variant": "teacher", "seed": 2, "protocol": "server"}
+    said = {"numbers": {"auc": 0.5713}, "inputs": {"answer": "ab" * 32, "submission": "cd" * 32}}
+    write_json(tmp_path / "seed2.json", head | said)
+    write_tables(
+        run.params, [*run.metrics, tmp_path / "seed2.json"], run.sidecars, run.compute, tmp_path, searches=run.searches
+    )
+    text = (tmp_path / "tracking.md").read_text(encoding="utf-8")
+    cited = "TrackingNet (test, server): answers of the server by SHA-256, SiamFC teacher (seed 2: abababababab)."
+    assert cited in text and "answers of the server" not in (tables / "tracking.md").read_text(encoding="utf-8")
+    assert f"seed 2: {'ab' * 32}" in (tmp_path / "tracking.csv").read_text(encoding="utf-8")
+    assert _markdown_rows(tmp_path, "tracking", "Method")["SiamFC teacher"]["Seeds"] == "3"
+
+
 def test_the_test_split_of_trackingnet_awaits_its_server(run, tables, tmp_path):
     rows = _markdown_rows(tables, "tracking", "Method")
     cells = {name: row["TrackingNet (test, server) success"] for name, row in rows.items()}
@@ -176,15 +191,15 @@ def test_paired_differences(tables):
     # .031 .025 .023: mean .026333, s .0041633, half .010342
     assert row.difference == pytest.approx(0.0263333, abs=1e-6)
     assert (row.difference_high - row.difference_low) / 2 == pytest.approx(0.0103423, abs=1e-6)
-    assert row.verdict == "shown"
+    assert row.verdict == "better"
     # Fewer failures are better, so the same numbers on VOT show the gain with the other sign.
     failures = chosen[chosen.measure == "robustness"].iloc[0]
     assert failures.difference == pytest.approx(-0.0263333, abs=1e-6)
-    assert failures.verdict == "shown"
+    assert failures.verdict == "better"
     small = frame[(frame.subtrahend == "oim/small-oim") & (frame.measure == "map") & (frame.benchmark == "cuhk_sysu")]
     assert small.set_index("minuend").verdict["oim/small-oim_table"] == "open"
     # .038 .035 .039 more
-    assert small.set_index("minuend").verdict["oim/small-oim_detector"] == "shown"
+    assert small.set_index("minuend").verdict["oim/small-oim_detector"] == "better"
     assert small.set_index("minuend").difference["oim/small-oim_detector"] == pytest.approx(0.112 / 3)
 
 
@@ -211,7 +226,7 @@ def test_every_gap_and_gain_is_printed_once_with_its_verdict(run, tables):
     assert blocks[0][0][2:5] == ["OTB-100 AUC", "VOT2019 EAO", "LaSOT AUC"]
     printed = {row[0]: row[2] for row in blocks[0][1:]}
     # .031 .025 .023 as above
-    assert printed[f"dim, TSsKD {MINUS} dim, ground truth"] == "+0.026 ± 0.010 (shown)"
+    assert printed[f"dim, TSsKD {MINUS} dim, ground truth"] == "+0.026 ± 0.010 (better)"
 
 
 def test_ablations(ablation_tables):
@@ -219,7 +234,7 @@ def test_ablations(ablation_tables):
     row = frame.loc["otb100", "siamfc", "dim-soft"]
     # minus TSKD: -.008 -.004 -.009 (mean -.007, half .00657); minus ground truth: .012 .015 .016
     assert (row["effect"], row["effect_verdict"]) == (pytest.approx(-0.007), "worse")
-    assert (row["gain"], row["gain_verdict"]) == (pytest.approx(0.0433 / 3, abs=1e-4), "shown")
+    assert (row["gain"], row["gain_verdict"]) == (pytest.approx(0.0433 / 3, abs=1e-4), "better")
     assert row["changes"] == "lambda 0.1 → 0, omega 100 → 0"
     shared = frame.loc["otb100", "siamfc", "dim-tsskd"]
     assert 0 < shared["gate"] < 2

@@ -9,7 +9,8 @@ import pytest
 
 from project import Project, of_person_search, of_trainings
 
-PAPER = {"tables_headline", "figures_headline", "report_headline"}
+PAPER = {"tables_headline", "figures_headline", "claims_headline", "report_headline"}
+LAST = {"publish_headline", "manifest_headline"}
 MEASURED = {"profile_networks_headline", "response_maps_headline"}
 
 
@@ -58,7 +59,7 @@ def test_editing_a_source_of_the_paper_stage_reruns_no_training(project: Project
     project.append("src/distillery/paper/tables/__init__.py")
     jobs = project.jobs()
     assert "tables_headline" in jobs
-    assert set(jobs) <= PAPER | {"publish_headline"}
+    assert set(jobs) <= PAPER | LAST
 
 
 @pytest.mark.parametrize("file", ["src/distillery/cli.py", "src/distillery/engine/progress.py", "docs/config.md"])
@@ -77,7 +78,7 @@ def test_a_hyper_parameter_of_one_run_reruns_its_branch_only(project: Project) -
     assert jobs.pop("track_benchmarks") == 2
     assert jobs.pop("score_tracking_headline") == 5
     assert {jobs.pop(name) for name in MEASURED} == {1}
-    assert set(jobs) == PAPER | {"publish_headline"}
+    assert set(jobs) == PAPER | LAST
 
 
 def test_a_changed_architecture_of_one_network_leaves_the_other_networks_runs(project: Project) -> None:
@@ -86,9 +87,7 @@ def test_a_changed_architecture_of_one_network_leaves_the_other_networks_runs(pr
         "third: { layout: compact, width: 0.25, ratios: [0.4,",
         "third: { layout: compact, width: 0.25, ratios: [0.3,",
     )
-    assert set(project.jobs()) == {"report_headline", "publish_headline"}, (
-        "only an ablation trains it; the page prints it"
-    )
+    assert set(project.jobs()) == {"report_headline"} | LAST, "only an ablation trains it; the page prints it"
     project.edit(
         "config/mini.yaml",
         "intelligent: { layout: compact, width: 0.25, ratios: [0.5,",
@@ -122,3 +121,15 @@ def test_a_further_seed_adds_its_jobs_and_repeats_those_of_all_seeds_alone(proje
     assert set(of_trainings(jobs).values()) == {2}
     assert not {"dataset", "track_baseline", "select_students", "response_maps_headline"} & set(jobs)
     assert not [name for name in jobs if name.startswith("pretrain") or name.endswith("_baseline")]
+
+
+def test_a_new_tolerance_judges_anew_and_runs_nothing_else(project: Project) -> None:
+    project.edit("config/claims.yaml", "margin: 0.02", "margin: 0.03")
+    assert set(project.jobs()) == {"claims_headline", "report_headline"} | LAST
+
+
+def test_claims_that_are_none_are_one_sentence(project: Project) -> None:
+    project.edit("config/claims.yaml", "  resamples:", "  resample:")
+    said = project.snakemake("--dry-run", check=False)
+    assert "did you mean `resamples`" in said
+    assert "Traceback" not in said

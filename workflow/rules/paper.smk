@@ -93,9 +93,8 @@ for target in TARGETS:
             code=sources("distillery.paper.report"),
             page=package_files("paper/templates"),
             metrics=of_every_model(target, "metrics"),
-            tables=expand(
-                f"{HOME[target]}/tables/{{name}}.{{suffix}}", name=TABLES[target], suffix=["csv", "md", "tex"]
-            ),
+            claims=f"{HOME[target]}/claims.json",
+            tables=written_tables(target),
             figures=expand(f"{HOME[target]}/figures/{{name}}.{{suffix}}", name=FIGURES[target], suffix=["svg", "png"]),
         output:
             captioned(f"{HOME[target]}/{{name}}.html", ["report"], category="Report"),
@@ -109,7 +108,7 @@ for target in TARGETS:
             f"Writing the report, {target}"
         shell:
             "python -m distillery report --params {params.job:q} --tables {params.tables} --figures {params.figures}"
-            " --metrics {input.metrics} --out {output} 2>&1 | tee {log}"
+            " --metrics {input.metrics} --claims {input.claims} --out {output} 2>&1 | tee {log}"
 
 
 rule feature_space:

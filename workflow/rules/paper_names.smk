@@ -25,7 +25,7 @@ def of_every_model(target, kind):
 def written_up(target):
     """What tables and figures of a target are both made from."""
     return {
-        "metrics": of_every_model(target, "metrics"),
+        "metrics": of_every_model(target, "metrics") + answered(target),
         "compute": f"{HOME[target]}/compute.json",
         "curves": checkpoints(target, "jsonl"),
         "searches": search_results(target),
@@ -85,3 +85,15 @@ def captioned(pattern, names, category):
         shown = {"caption": f"../report/{name}.rst", "category": category, "labels": {"name": name.replace("_", " ")}}
         files.append(report(pattern.format(name=name), **shown))
     return files
+
+
+def written_tables(target):
+    """Every table of a target in each format."""
+    return expand(f"{HOME[target]}/tables/{{name}}.{{suffix}}", name=TABLES[target], suffix=["csv", "md", "tex"])
+
+
+def shown(target):
+    """What a reader of a target sees: its report, claims, tables and figures."""
+    figures = expand(f"{HOME[target]}/figures/{{name}}.{{suffix}}", name=FIGURES[target], suffix=["svg", "png"])
+    claims = expand(f"{HOME[target]}/claims.{{suffix}}", suffix=["json", "md"])
+    return [f"{HOME[target]}/report.html", *claims, *written_tables(target), *figures]

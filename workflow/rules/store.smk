@@ -11,6 +11,7 @@ for target in TARGETS:
             data=expand("<data>/{benchmark}.json", benchmark=DATASETS),
             checkpoints=checkpoints(target, "safetensors"),
             report=f"{HOME[target]}/report.html",
+            audit=[f"{HOME[target]}/{name}" for name in ("manifest.json", "checklist.md")],
         output:
             store=f"{HOME[target]}/store.json",
         log:

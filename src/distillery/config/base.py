@@ -22,6 +22,8 @@ class Section(BaseModel):
 
 
 S = TypeVar("S", bound=Section)
+MOST_VALUES = 100_000
+"""Values that a config may hold; the largest of ours holds some thousands."""
 
 
 def parse(section: type[S], value: Any, *, source: str) -> S:
@@ -36,6 +38,7 @@ def parse(section: type[S], value: Any, *, source: str) -> S:
         UserError: Naming the first faulty key, what was found and, for an unknown key, the nearest valid one.
     """
     try:
+        _refuse_bombs(value)
         # JSON mode is strict about types yet takes arrays for tuples, which is how YAML writes them.
         return section.model_validate_json(json.dumps(value), strict=True)
     except ValidationError as error:
@@ -46,6 +49,20 @@ def parse(section: type[S], value: Any, *, source: str) -> S:
             file=source,
             remedy="use only mappings, lists, numbers, strings and booleans",
         ) from None
+
+
+def _refuse_bombs(value: Any) -> None:
+    """Aliases of YAML cost nothing to read, but JSON writes each out: nine nested nines are 400 million values."""
+    pending, seen = [value], 0
+    while pending:
+        one = pending.pop()
+        seen += 1
+        if seen > MOST_VALUES:
+            raise ValueError(f"more than {MOST_VALUES} values, aliases counted where they stand")
+        if isinstance(one, Mapping):
+            pending += one.values()
+        elif isinstance(one, list | tuple):
+            pending += one
 
 
 def parse_json(section: type[S], text: str, *, source: str = "--params") -> S:

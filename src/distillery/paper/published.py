@@ -5,6 +5,7 @@ The mini worlds are not the published benchmarks: only directions may be compare
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -175,3 +176,23 @@ PUBLISHED: tuple[Published, ...] = (*_TEACHERS, *_STUDENTS, *_SEARCH, *_SIZES)
 def published_values(benchmark: str | None, variant: str) -> Published | None:
     """The published counterpart of a row, by its `model/variant` or its `counterpart`, or None."""
     return next((entry for entry in PUBLISHED if (entry.benchmark, entry.variant) == (benchmark, variant)), None)
+
+
+_WEAKEST: tuple[Mark, ...] = ("measured", "found", "inferred", "unverified")
+
+
+def published_sum(
+    benchmark: str, measure: str, plus: Sequence[str], minus: Sequence[str]
+) -> tuple[float, Mark, str] | None:
+    """Published values of some rows minus those of others: the number, the weakest of their marks and their sources.
+
+    None unless each of the rows has a published counterpart with the measure.
+    """
+    entries = [published_values(benchmark, name) for name in (*plus, *minus)]
+    known = [entry for entry in entries if entry is not None and measure in entry.values]
+    if len(known) < len(entries):
+        return None
+    signs = [1] * len(plus) + [-1] * len(minus)
+    number = sum(sign * entry.values[measure] for sign, entry in zip(signs, known, strict=True))
+    mark = max((entry.mark for entry in known), key=_WEAKEST.index)
+    return number, mark, "; ".join(dict.fromkeys(entry.source for entry in known))

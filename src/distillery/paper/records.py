@@ -67,6 +67,10 @@ class Result(Record):
     """Tracking: numbers by sequence."""
     per_query: Any = None
     """Person search: values by query."""
+    inputs: dict[str, Any] = Field(default_factory=dict)
+    """Hashes of what was scored; of a server's numbers those of its `answer` and of the `submission`."""
+    provenance: dict[str, Any] = Field(default_factory=dict)
+    """Of a server's numbers: the `server`, and the `tracker` that was sent."""
 
     @property
     def key(self) -> str:

@@ -16,10 +16,11 @@ from distillery.config.base import parse
 from distillery.config.paper_job import FAMILY_LABELS, PaperJob
 from distillery.errors import UserError
 from distillery.files import write_text
-from distillery.paper import claims, facts
+from distillery.paper import claims_page, facts, limits
 from distillery.paper.display import Shown
 from distillery.paper.figures import title_of
 from distillery.paper.figures.panels import families_on, short_label, told
+from distillery.paper.judged import Document, read_claims
 from distillery.paper.measures import benchmark_label, first_measure
 from distillery.paper.records import Results, read_metrics
 from distillery.paper.tables import TABLES
@@ -118,7 +119,7 @@ def sections_of(job: PaperJob) -> list[Section]:
 
 
 def write_report(
-    params: Mapping[str, Any], tables_dir: Path, figures_dir: Path, metrics: Sequence[Path], out: Path
+    params: Mapping[str, Any], tables_dir: Path, figures_dir: Path, metrics: Sequence[Path], claims: Path, out: Path
 ) -> None:
     """Writes the report.
 
@@ -127,17 +128,18 @@ def write_report(
         tables_dir: CSV files of `write_tables`.
         figures_dir: SVG files of `write_figures`; their captions are in their metadata.
         metrics: Metrics files, for the summary.
+        claims: claims.json of `write_claims`, for the first page.
         out: The HTML file.
 
     Raises:
-        UserError: If a table, a figure or a metrics file is missing or malformed.
+        UserError: If a table, a figure, a metrics file or the claims are missing, malformed or another run's.
     """
     job = parse(PaperJob, dict(params), source="--params")
     results = read_metrics(metrics)
+    judged = _read_claims(claims, job)
     frames = {name: _read_table(tables_dir / f"{name}.csv") for name in job.tables}
     shots = {name: _read_figure(figures_dir / f"{name}.svg", name) for name in job.figures}
     tables = {name: _shown(tables_dir / f"{name}.csv", name, frame) for name, frame in frames.items()}
-    differences = frames.get("differences", pd.DataFrame())
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("distillery.paper"),
         autoescape=True,
@@ -148,8 +150,12 @@ def write_report(
     text = environment.get_template("report.html.j2").render(
         job=job,
         headlines=headlines(job, results) if job.target == "headline" else [],
-        shown=claims.shown(differences, job),
-        not_shown=claims.not_shown(differences, job, results),
+        claims=claims_page.lines(judged),
+        claim_heads=claims_page.HEADS,
+        verdicts=claims_page.counts(judged),
+        remarks=claims_page.remarks(judged),
+        rules=judged.rules,
+        not_shown=limits.not_shown(job, results),
         first_few=FIRST_FEW,
         scored=scored(results),
         sections=sections_of(job),
@@ -191,6 +197,17 @@ def scored(results: Results) -> list[tuple[str, str]]:
             if name in result.counts:
                 most[name] = max(most.get(name, 0), int(result.counts[name]))
     return [(label, ", ".join(f"{count} {name}" for name, count in most.items())) for label, most in found.items()]
+
+
+def _read_claims(path: Path, job: PaperJob) -> Document:
+    judged = read_claims(path)
+    if (judged.profile, judged.target) != (job.profile, job.target):
+        raise UserError(
+            f"is of {judged.profile}, {judged.target}, the report of {job.profile}, {job.target}",
+            file=path,
+            remedy="run `distillery claims` again",
+        )
+    return judged
 
 
 def _shown(path: Path, name: str, frame: pd.DataFrame) -> Shown:

@@ -30,9 +30,8 @@ NOT_TESTED = "one seed"
 def verdict(question: str, difference: Estimate, measure: Measure, margin: float | None = None) -> str:
     """What an interval of a paired difference says; it never says more than its interval.
 
-    `gain`: shown (the interval is on the better side of 0), contradicted (on the worse side), open (holds 0).
-    `gap`: equivalent (the whole interval lies within the margin, where one is declared), else better, worse or open.
-    `effect`: better, worse or open. Open is no proof of equality.
+    Better (the interval is on the better side of 0), worse (on the worse side) or open (holds 0), which is no proof of
+    equality; a `gap` is equivalent where its whole interval lies within the margin, where one is declared.
 
     Args:
         question: Of the comparison.
@@ -47,8 +46,6 @@ def verdict(question: str, difference: Estimate, measure: Measure, margin: float
     if not difference.excludes_zero:
         return "open"
     better = (difference.mean < 0) if measure.lower_is_better else (difference.mean > 0)
-    if question == "gain":
-        return "shown" if better else "contradicted"
     return "better" if better else "worse"
 
 
@@ -169,11 +166,12 @@ def _columns(frame: pd.DataFrame, known: str) -> tuple[Column, ...]:
 TABLE = Table(
     title="Paired differences",
     caption="Differences of equal seeds, which share data order and initialisation: mean ± half the 95 % interval of "
-    "the paired differences (Student's t). A gain is “shown” only where its interval lies on the better side of 0, "
-    "“contradicted” where it lies on the worse. A gap is “equivalent” only where its whole interval lies within the "
+    "the paired differences (Student's t), which is of one fixed test set. A difference is “better” or “worse” only "
+    "where its interval lies on that side of 0; a gap is “equivalent” only where its whole interval lies within the "
     "margin that was declared before any run (an AUC of 0.02; other measures have none); “open” proves nothing, "
-    "equality neither. Of a paper with several benchmarks the first measure of each is printed (of person search also "
-    "detection AP, and mAP on true boxes against a teacher that is given them), the others are in the CSV. "
+    "equality neither. The papers' claims are judged on the first page, with intervals that cover other test sets "
+    "too. Of a paper with several benchmarks the first measure of each is printed (of person search also detection "
+    "AP, and mAP on true boxes against a teacher that is given them), the others are in the CSV. "
     "Intervals are not corrected for the number of comparisons.",
     rows=_rows,
     bodies=_bodies,

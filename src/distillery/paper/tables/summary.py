@@ -20,17 +20,47 @@ def _rows(inputs: Inputs) -> list[Row]:
 
 def _row(variant: Variant, names: list[str], size_ratio: float | None, results: Results) -> Row:
     row = head(variant) | {"size_ratio": size_ratio}
-    row["seeds"] = min(filter(None, (len(results.of(name, variant.key)) for name in names)), default=0)
+    mine = [name for name in names if name not in SERVER.values()]
+    row["seeds"] = min(filter(None, (len(results.of(name, variant.key)) for name in mine)), default=0)
     for name in names:
         # A server is asked once a submission: its first measure will do.
         for key in headline(name)[: 1 if name in SERVER.values() else None]:
             row |= estimated(f"{name}.{key}", results.estimate(name, variant.key, key))
-    return row
+    return row | {f"{name}_answers": _answers(results, name, variant) for name in names if _is_answered(results, name)}
+
+
+def _is_answered(results: Results, name: str) -> bool:
+    """Whether a server has answered for any tracker."""
+    return name in SERVER.values() and any(result.benchmark == name for result in results.results)
+
+
+def _answers(results: Results, name: str, variant: Variant) -> str | None:
+    """Seed and hash of each answer of a server that the numbers of a row are: `seed 0: 3f2a…`."""
+    mine = results.of(name, variant.key)
+    return "; ".join(f"seed {one.seed}: {one.inputs.get('answer', 'unknown')}" for one in mine) or None
+
+
+def _cited(frame: pd.DataFrame) -> str:
+    """The answers of servers that the table quotes, each by the first digits of its hash."""
+    told = []
+    for benchmark in SERVER.values():
+        name = f"{benchmark}_answers"
+        if name in frame and frame[name].notna().any():
+            rows = frame[frame[name].notna()]
+            cited = (f"{label} {_short(answers)}" for label, answers in zip(rows["label"], rows[name], strict=True))
+            told.append(f"{benchmark_label(benchmark)}: answers of the server by SHA-256, {', '.join(cited)}.")
+    return " ".join(told)
+
+
+def _short(answers: str) -> str:
+    cited = (one.partition(": ") for one in answers.split("; "))
+    return "(" + ", ".join(f"{seed}: {digest[:12]}" for seed, _, digest in cited) + ")"
 
 
 def _benchmarks(part: Part, results: Results) -> list[str]:
-    """The benchmarks with results, each followed by the part that a server scores."""
-    return [each for name in results.benchmarks(part) for each in (name, SERVER.get(name)) if each]
+    """The benchmarks with results, each followed by the part that a server scores; then what only a server scored."""
+    listed = [each for name in results.benchmarks(part) for each in (name, SERVER.get(name)) if each]
+    return listed + [name for name in SERVER.values() if name not in listed and _is_answered(results, name)]
 
 
 def _variants(part: Part, names: list[str], results: Results) -> list[Variant]:
@@ -74,4 +104,5 @@ TABLE = Table(
     "scored by the server alone.",
     rows=_rows,
     bodies=_bodies,
+    measured=_cited,
 )

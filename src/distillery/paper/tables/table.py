@@ -40,13 +40,13 @@ class Table:
     rows: Callable[[Inputs], list[Row]]
     bodies: Callable[[pd.DataFrame], list[Body]]
     measured: Callable[[pd.DataFrame], str] | None = None
-    """What the caption says about the machine, from the rows."""
+    """What the caption says first, from the rows: about the machine, or answers of servers."""
 
     def shown(self, name: str, frame: pd.DataFrame) -> Shown:
         """The printed form; a frame without rows says so."""
         if not len(frame):
             return Shown(name, self.title, self.caption, (Body((Column("no results", "l", ()),)),))
-        caption = f"{self.measured(frame)} {self.caption}" if self.measured else self.caption
+        caption = f"{self.measured(frame)} {self.caption}".strip() if self.measured else self.caption
         return Shown(name, self.title, caption, tuple(self.bodies(frame)))
 
 
