@@ -198,11 +198,12 @@ def test_a_failed_command_fails_its_job_and_leaves_a_sentence(project: Project, 
     content["profile"] = "broken"
     content["data"]["otb100"] = {"source": "local", "root": "datasets/none"}
     (tmp_path / "broken.yaml").write_text(yaml.safe_dump(content))
+    (project.root / "datasets/none").mkdir(parents=True)  # there, or Snakemake would say so before any job runs
     said = project.snakemake("data/broken/otb100.json", "--configfile", str(tmp_path / "broken.yaml"), check=False)
-    assert "datasets/none" in said
+    assert "data/broken/otb100: does not pass its check" in said
     assert "Traceback" not in said
     log = (project.root / "logs/broken/dataset/otb100.log").read_text()
-    assert log.startswith("distillery: datasets/none")
+    assert log.startswith("distillery: data/broken/otb100: does not pass its check")
     assert not (project.root / "data/broken/otb100.json").exists()
 
 
