@@ -173,7 +173,8 @@ def test_columns_of_csv_are_left_out() -> None:
     "table",
     [
         "| Network | ms | Size |\n|---|---:|---:|\n| SiamFC | {ms} | {size} |\n",
-        "\\begin{{tabular}}\nNetwork & ms & Size \\\\\nSiamFC & {ms} & {size} \\\\\n",
+        "\\begin{{tabular}}\nNetwork & ms & Size \\\\\n\\midrule\nSiamFC & {ms} & {size} \\\\\n",
+        "\\begin{{tabular}}\nNetwork & Size & ms \\\\\n\\midrule\nSiamFC & {size} & {ms} \\\\\n",
     ],
 )
 def test_columns_of_printed_tables_are_left_out(table: str) -> None:
@@ -182,6 +183,11 @@ def test_columns_of_printed_tables_are_left_out(table: str) -> None:
     assert strip(table.format(ms="8.1", size=3)) == one
     assert strip(table.format(ms="17.96", size=4)) != one
     assert strip(table.format(ms="17.96", size=3) + "\nA caption.\n") != one
+    # What is under the head of another table counts.
+    end = "\n\n" if "|" in table else "\\end{tabular}\n"
+    other = table.replace("ms &", "FPX &").replace("& ms", "& FPX").replace("| ms", "| FPX")
+    both = [strip(table.format(ms=1, size=3) + end + other.format(ms=ms, size=3)) for ms in (1, 2)]
+    assert both[0] != both[1]
 
 
 def test_numbers_and_images_of_a_page_are_left_out() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from distillery.audit import answers as say
+from distillery.audit import data_answers as data
 from distillery.audit.manifest import Manifest
 from distillery.audit.run import Answer, Run
 
@@ -55,9 +56,9 @@ CHECKLISTS: dict[str, tuple[Question, ...]] = {
         Question(
             "Safeguards for data or models of high risk of misuse", say.person("The authors of a paper answer for it.")
         ),
-        Question("Licences of assets that are used", say.licences),
-        Question("New assets are documented", say.collection),
-        Question("Crowdsourcing and human subjects; approval of a review board", say.people),
+        Question("Licences of assets that are used", data.licences),
+        Question("New assets are documented", data.collection),
+        Question("Crowdsourcing and human subjects; approval of a review board", data.people),
         Question(
             "Use of language models in the method",
             say.person("None is among the jobs; of writing the run knows nothing."),
@@ -76,12 +77,12 @@ CHECKLISTS: dict[str, tuple[Question, ...]] = {
         Question("Hyperparameters of the best models", say.configurations),
         Question("How hyperparameters were chosen, and by which criterion", say.tuning),
         Question("Summary statistics of results", say.uncertainty),
-        Question("Number of examples, label distributions", say.statistics),
-        Question("Train, validation and test splits", say.splits),
-        Question("Data that were excluded", say.exclusions),
+        Question("Number of examples, label distributions", data.statistics),
+        Question("Train, validation and test splits", data.splits),
+        Question("Data that were excluded", data.exclusions),
         Question("Languages of the data", lambda run: Answer("does not apply", "There is no language in the data.")),
-        Question("Where the data can be had", say.download),
-        Question("How new data were collected", say.collection),
+        Question("Where the data can be had", data.download),
+        Question("How new data were collected", data.collection),
     ),
     "ACM badges (version 1.1)": (
         Question(

@@ -81,13 +81,13 @@ def without_cells(*heads: str) -> Callable[[str], str]:
         lines, kept = [], None
         for line in text.splitlines():
             separator = "|" if line.startswith("|") else " & "
-            cells = [cell.strip() for cell in line.split(separator)]
+            cells = [cell.strip().removesuffix("\\\\").strip() for cell in line.split(separator)]
+            if not line.strip() or line.startswith("\\end"):  # of a table
+                kept = None
             if set(heads) & set(cells):
                 kept = [place for place, cell in enumerate(cells) if cell not in heads]
             if kept is not None and len(cells) > 2 and max(kept) < len(cells):
                 cells = [re.sub("-{2,}", "--", cells[place]) for place in kept]
-            else:
-                kept = kept if separator in line else None
             lines.append(cells)
         return json.dumps(lines)
 
@@ -101,14 +101,16 @@ def without_numbers(text: str) -> str:
 
 _TRACKED = without_fields("sequences.*.seconds", "speed.frames_per_second", "seconds", "images_per_second")
 _COSTS = without_fields(*(f"{at}networks.*.{name}" for at in ("", "gpu.") for name in ("milliseconds", "fps")))
+_TIMED_COLUMNS = without_columns("milliseconds", "fps", "images_per_second", "speedup")
+_TIMED_HEADS = without_cells("ms", "FPS", "Images/s", "Faster by")
 DECLARED = tuple(
     Timed(re.compile(pattern), why, rest)
     for pattern, why, rest in (
         (r"results/.+/predictions/.+\.json", "seconds that the network took", _TRACKED),
         (r"results/.+/compute\.json", "measured time of one step of each network", _COSTS),
-        (r"results/.+/tables/\w+\.csv", "columns from compute.json", without_columns("milliseconds", "fps", "speedup")),
-        (r"results/.+/tables/\w+\.(md|tex)", "columns from compute.json", without_cells("ms", "FPS", "Faster by")),
-        (r"results/.+/figures/(bubbles|compression)\.(svg|png)", "speed is an axis", None),
+        (r"results/.+/tables/\w+\.csv", "columns of measured times", _TIMED_COLUMNS),
+        (r"results/.+/tables/\w+\.(md|tex)", "columns of measured times", _TIMED_HEADS),
+        (r"results/.+/figures/bubbles\.(svg|png)", "speed is an axis", None),
         (r"results/.+/claims\.(json|md)", "quotes speeds; verdicts without numbers are compared", without_numbers),
         (r"results/.+/report\.html", "quotes the tables and figures above", without_numbers),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +12,10 @@ from distillery.audit.manifest import Manifest
 from distillery.audit.project import json_object
 
 Verdict = Literal["yes", "partly", "no", "does not apply", "not from the run"]
+
+
+_FEW = 6
+"""Files that an answer names; the others are counted."""
 
 
 @dataclass(frozen=True)
@@ -80,3 +85,9 @@ class Run:
     def embedded(self) -> bool:
         """Whether all data were generated."""
         return all(one["source"] == "embedded" for one in self.datasets.values())
+
+
+def few(paths: Iterable[str]) -> tuple[str, ...]:
+    """The first files of many, and how many more there are."""
+    listed = tuple(paths)
+    return listed if len(listed) <= _FEW else (*listed[:_FEW], f"and {len(listed) - _FEW} more")
