@@ -20,6 +20,7 @@ include: "workflow/rules/teachers.smk"
 include: "workflow/rules/lookup.smk"
 include: "workflow/rules/students.smk"
 include: "workflow/rules/benchmarks.smk"
+include: "workflow/rules/parts.smk"
 include: "workflow/rules/paper.smk"
 include: "workflow/rules/store.smk"
 
@@ -50,3 +51,6 @@ for job_rule in workflow.rules:
         job_rule.conda_env = str(Path(workflow.basedir) / "environment.yml")
         if PROFILE.compute.device != "cpu" and GPU_RULES.match(job_rule.name):
             job_rule.resources["gpu"] = 1
+
+
+include: "workflow/rules/batch.smk"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from distillery import __version__, commands, scoring_commands
+from distillery import __version__, commands, parts_commands, scoring_commands
 from distillery.errors import UserError
 
 Command = Callable[[argparse.Namespace], int | None]
@@ -163,6 +163,8 @@ def _parser() -> argparse.ArgumentParser:
     track.add_argument("--replace", action="store_true", help="replace results folders whatever they hold")
     track.add_argument("--allow-partial", action="store_true", help="run on the sequences that are there")
     track.add_argument("--repetitions", type=int, default=1, help="runs of a stochastic tracker (VOT: 15, GOT-10k: 3)")
+    track.add_argument("--part", metavar="K-of-N", help="run on one of N equally long parts; `join` puts them together")
+    parts_commands.add(command, path, params)
 
     score = command("score", scoring_commands.score, "Score anyone's results by a benchmark's protocol.")
     score.add_argument("--benchmark", required=True, choices=[*BENCHMARKS, "prw_mini"])

@@ -22,6 +22,7 @@ NOT_PART_OF_A_RESULT = frozenset(
         "distillery.__main__",
         "distillery.cli",  # parses arguments
         "distillery.commands",  # prints
+        "distillery.parts_commands",  # prints
         "distillery.scoring_commands",  # prints
         "distillery.summary",  # prints
         "distillery.engine.progress",  # prints

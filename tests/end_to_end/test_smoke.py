@@ -23,11 +23,9 @@ RESULTS = "results/smoke"
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, str]:
+def run(smoke_run: tuple[Project, str]) -> tuple[Project, str]:
     """The finished project, and what the run said."""
-    project = Project.copy(tmp_path_factory.mktemp("clone") / "distillery")
-    subprocess.run(["git", "init", "-q"], cwd=project.root, check=True)
-    return project, project.snakemake(*SMOKE, timeout=900)
+    return smoke_run
 
 
 @pytest.fixture(scope="module")

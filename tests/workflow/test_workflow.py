@@ -121,6 +121,25 @@ def test_every_profile_builds_the_same_rules(planned: Planned) -> None:
         assert f"{stage}_ablations" not in headline
 
 
+def test_a_benchmark_is_tracked_in_parts_where_a_snakemake_profile_asks_for_it(
+    project: Project, tmp_path: Path
+) -> None:
+    config = yaml.safe_load((project.root / "config/smoke.yaml").read_text())
+    config["tracking"]["together"] = False
+    (tmp_path / "apart.yaml").write_text(yaml.safe_dump(config))
+    target = "results/smoke/predictions/otb100/siamfc/teacher/seed1.json"
+    jobs = {parts: project.jobs(target, "--configfile", str(tmp_path / "apart.yaml"), *parts) for parts in PARTS}
+    whole, three = jobs.values()
+    assert whole.pop("track_otb100") == 1
+    assert (three.pop("track_otb100_part"), three.pop("join_otb100")) == (3, 1)
+    assert whole == three
+    together = project.jobs(target, "--configfile", "config/smoke.yaml", *list(PARTS)[1])
+    assert together["track_benchmarks"] == 1, "a job for all benchmarks and seeds is not divided"
+
+
+PARTS = ((), ("--set-scatter", "tracking=3"))
+
+
 def test_every_profile_builds_the_rules_of_person_search(planned: Planned) -> None:
     config, *planned_jobs = planned
     search, seeds = config["person_search"], len(config["seeds"])
@@ -205,17 +224,17 @@ def test_a_random_table_needs_no_teacher(project: Project, tmp_path: Path) -> No
 
 def handlers() -> dict[str, tuple[str, str]]:
     """Command -> module and name of the function that runs it."""
-    tree = ast.parse((ROOT / "cli.py").read_text(encoding="utf-8"))
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    return {
-        call.args[0].value: (call.args[1].value.id, call.args[1].attr)
-        for call in calls
-        if isinstance(call.func, ast.Name)
-        and call.func.id == "command"
-        and isinstance(call.args[0], ast.Constant)
-        and isinstance(call.args[1], ast.Attribute)
-        and isinstance(call.args[1].value, ast.Name)
-    }
+    found = {}
+    for file in (ROOT / "cli.py", *ROOT.glob("*_commands.py")):
+        for call in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "command"):
+                continue
+            name, run = call.args[:2]
+            if isinstance(name, ast.Constant) and isinstance(run, ast.Attribute) and isinstance(run.value, ast.Name):
+                found[name.value] = (run.value.id, run.attr)
+            elif isinstance(name, ast.Constant) and isinstance(run, ast.Name):
+                found[name.value] = (file.stem, run.id)
+    return found
 
 
 def imported_by(module: str, function: str) -> set[str]:

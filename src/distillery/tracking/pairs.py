@@ -16,6 +16,7 @@ import torch
 
 from distillery.config.pairs import Pairs
 from distillery.data.images import image_size, read_image
+from distillery.engine import distributed
 from distillery.engine.randomness import numpy_generator
 from distillery.errors import UserError
 from distillery.tracking.augmentation import UNIFORMS, Augmentations, augmentations, boxes, cut, margin
@@ -84,7 +85,7 @@ class PairSampler:
         pairs: How pairs are drawn.
         geometry: Sizes of the crops.
         seed: The job's seed.
-        threads: Threads that read and crop; with more than one, the next step's batch is made in the background.
+        threads: Threads that read and crop; with more than one, `ahead` makes the next batch in the background.
         store: Crops that were made before; those that it lacks are made when they are needed.
 
     Raises:
@@ -99,6 +100,7 @@ class PairSampler:
         seed: int,
         *,
         threads: int = 1,
+        ahead: bool = True,
         store: Store | None = None,
     ) -> None:
         self.pairs, self.geometry, self.seed, self._store = pairs, geometry, seed, store
@@ -109,16 +111,15 @@ class PairSampler:
         self._order: tuple[int, npt.NDArray[np.int64]] = (-1, np.empty(0, np.int64))
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
         self._next: tuple[tuple[int, int], Future[PairBatch]] | None = None
-        self._background = ThreadPoolExecutor(1) if threads > 1 else None
+        self._background = ThreadPoolExecutor(1) if threads > 1 and ahead else None
 
     def batch(self, step: int, size: int) -> PairBatch:
-        """The pairs of a step."""
+        """The pairs of a step, `size` in all; of several ranks each gets its share."""
         if self._background is None:
             return self._make(step, size)
-        if self._next is not None and self._next[0] == (step, size):
-            made = self._next[1].result()
-        else:
-            made = self._background.submit(self._make, step, size).result()
+        if self._next is None or self._next[0] != (step, size):
+            self._next = (step, size), self._background.submit(self._make, step, size)
+        made = self._next[1].result()
         self._next = ((step + 1, size), self._background.submit(self._make, step + 1, size))
         return made
 
@@ -127,25 +128,24 @@ class PairSampler:
         return step * size // self.pairs.epoch
 
     def _make(self, step: int, size: int) -> PairBatch:
-        plan, geometry = self._plan(step, size), self.geometry
+        plan, geometry, rows = self._plan(step, size), self.geometry, range(size)[distributed.share(size)]
         # Empty rather than stacked: every crop is written to its place.
-        exemplars = np.empty((size, geometry.exemplar, geometry.exemplar, 3), np.uint8)
-        searches = np.empty((size, geometry.train_search, geometry.train_search, 3), np.uint8)
+        exemplars = np.empty((len(rows), geometry.exemplar, geometry.exemplar, 3), np.uint8)
+        searches = np.empty((len(rows), geometry.train_search, geometry.train_search, 3), np.uint8)
 
         def fill(row: int) -> None:
             (z_clip, z_frame), (x_clip, x_frame) = plan.targets[row].tolist()
-            cut(self._wide(z_clip, z_frame), row, plan.exemplar, geometry.exemplar, exemplars[row])
-            cut(self._wide(x_clip, x_frame), row, plan.search, geometry.train_search, searches[row])
+            cut(self._wide(z_clip, z_frame), row, plan.exemplar, geometry.exemplar, exemplars[row - rows.start])
+            cut(self._wide(x_clip, x_frame), row, plan.search, geometry.train_search, searches[row - rows.start])
 
-        for _ in map(fill, range(size)) if self._pool is None else self._pool.map(fill, range(size)):
-            pass
+        list(map(fill, rows) if self._pool is None else self._pool.map(fill, rows))
         shown = np.array([self._size(int(clip), int(frame)) for clip, frame in plan.targets[:, 1]])
-        found = boxes(shown, plan.search, geometry.train_search)
+        found = boxes(shown, plan.search, geometry.train_search).astype(np.float32)
         return PairBatch(
             _tensor(exemplars),
             _tensor(searches),
-            torch.from_numpy(found.astype(np.float32)),
-            torch.from_numpy(plan.targets[:, 0, 0] == plan.targets[:, 1, 0]),
+            torch.from_numpy(found[rows]),
+            torch.from_numpy((plan.targets[:, 0, 0] == plan.targets[:, 1, 0])[rows]),
         )
 
     def _plan(self, step: int, size: int) -> _Plan:
