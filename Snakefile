@@ -25,6 +25,7 @@ include: "workflow/rules/teachers.smk"
 include: "workflow/rules/lookup.smk"
 include: "workflow/rules/students.smk"
 include: "workflow/rules/benchmarks.smk"
+include: "workflow/rules/parts.smk"
 include: "workflow/rules/gate_names.smk"
 include: "workflow/rules/gates.smk"
 include: "workflow/rules/claims.smk"
@@ -71,3 +72,6 @@ for job_rule in workflow.rules:
         job_rule.conda_env = str(Path(workflow.basedir) / "environment.yml")
         for name, amount in estimated(job_rule).items():
             job_rule.resources[name] = amount
+
+
+include: "workflow/rules/batch.smk"

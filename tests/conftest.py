@@ -8,6 +8,9 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from project import Project
+from small_workflow import commit, git
+
 # Several processes test at once, each with jobs of its own.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -52,3 +55,12 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip("the real third-party test data (../shared/real) are not on this machine")
     return folder
+
+
+@pytest.fixture(scope="session")
+def smoke_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, str]:
+    """A project in which the whole smoke pipeline has run on this machine, and what the run said; not to be changed."""
+    project = Project.copy(tmp_path_factory.mktemp("clone") / "distillery")
+    git(project.root, "init", "-q")
+    commit(project.root, "the code that runs")
+    return project, project.snakemake("--configfile", "config/smoke.yaml", timeout=900)

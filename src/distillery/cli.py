@@ -19,6 +19,7 @@ from distillery import (
     claims_commands,
     commands,
     fetch_commands,
+    parts_commands,
     plan_commands,
     scoring_commands,
     shard_commands,
@@ -178,6 +179,8 @@ def _parser() -> argparse.ArgumentParser:
     track.add_argument("--replace", action="store_true", help="replace results folders whatever they hold")
     track.add_argument("--allow-partial", action="store_true", help="run on the sequences that are there")
     track.add_argument("--repetitions", type=int, default=1, help="runs of a stochastic tracker (VOT: 15, GOT-10k: 3)")
+    track.add_argument("--part", metavar="K-of-N", help="run on one of N equally long parts; `join` puts them together")
+    parts_commands.add(command, path, params)
 
     scoring_commands.add(command, path, BENCHMARKS, SERVER_SETS)
 

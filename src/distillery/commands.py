@@ -11,6 +11,7 @@ from pathlib import Path
 
 from distillery import arguments
 from distillery.arguments import named_paths, plain_json
+from distillery.engine.command import training
 
 
 def dataset(options: argparse.Namespace) -> None:
@@ -40,6 +41,7 @@ def crop_clips(options: argparse.Namespace) -> None:
     print(f"{options.out}: {count} crops")
 
 
+@training
 def train_trackers(options: argparse.Namespace) -> None:
     """Trains the trackers of one run."""
     from distillery.config.tracking import parse_training
@@ -79,8 +81,9 @@ def select_students(options: argparse.Namespace) -> None:
 def track(options: argparse.Namespace) -> None:
     """Runs one tracker or several over one benchmark or several."""
     from distillery.tracking import running
+    from distillery.tracking.parts import Part
 
-    job = arguments.track_job(options)
+    job, part = arguments.track_job(options), Part.parse(options.part) if options.part else None
     for checkpoint, targets in arguments.track_runs(options):
         if checkpoint and job.inference is None:
             family = arguments.checkpoint_family(checkpoint)
@@ -93,9 +96,10 @@ def track(options: argparse.Namespace) -> None:
             allow_partial=options.allow_partial,
             repetitions=options.repetitions,
             replace=options.replace,
+            part=part,
         )
         for name, index in indices.items():
-            rate = index["speed"]["frames_per_second"]
+            rate = index["speed"]["frames_per_second"] or 0.0
             print(
                 f"{targets[name][1]}: {len(index['sequences'])} sequences, {rate:.1f} frames/s (median over sequences)"
             )
@@ -115,6 +119,7 @@ def feature_space(options: argparse.Namespace) -> None:
     write_feature_space(named_paths(options.checkpoints, "--checkpoints"), options.data, options.out)
 
 
+@training
 def train_reid(options: argparse.Namespace) -> None:
     """Trains the re-identification teacher, of one seed or of several."""
     from distillery.config.base import parse_json
@@ -137,6 +142,7 @@ def lookup(options: argparse.Namespace) -> None:
         build_table(parameters.model_copy(update=seed), options.data, files.teacher, files.out)
 
 
+@training
 def train_search(options: argparse.Namespace) -> None:
     """Trains the person-search networks of one job, of one seed or of several one after another."""
     from distillery.config.base import parse_json

@@ -27,6 +27,7 @@ NOT_PART_OF_A_RESULT = frozenset(
         "distillery.claims_commands",  # prints
         "distillery.commands",  # prints
         "distillery.fetch_commands",  # prints
+        "distillery.parts_commands",  # prints
         "distillery.plan_commands",  # prints
         "distillery.scoring_commands",  # prints
         "distillery.shard_commands",  # prints

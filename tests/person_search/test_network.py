@@ -178,17 +178,17 @@ def test_sampled_regions():
     proposals = torch.tensor(
         [[0.0, 0.0, 10.0, 18.0], [50.0, 0.0, 60.0, 11.0], [0.0, 11.0, 10.0, 40.0], [100.0, 0.0, 110.0, 20.0]]
     )
-    sample = sample_regions(proposals, boxes, ids, Regions(batch=20, positive_fraction=0.5))
+    (sample,) = sample_regions([proposals], [boxes], [ids], Regions(batch=20, positive_fraction=0.5))
     assert sample.boxes.tolist() == [*proposals.tolist(), *boxes.tolist()]
     assert sample.foreground.tolist() == [True, True, False, False, True, True]
     assert sample.ids[sample.foreground].tolist() == [3, -1, 3, -1]
     torch.testing.assert_close(sample.targets[-2:], torch.zeros(2, 4))
     # The second and third proposal overlap a person by 0.55 and 0.23.
-    apart = sample_regions(
-        proposals, boxes, ids, Regions(batch=20, positive_fraction=0.5, positive_iou=0.6, negative_iou=0.3)
+    (apart,) = sample_regions(
+        [proposals], [boxes], [ids], Regions(batch=20, positive_fraction=0.5, positive_iou=0.6, negative_iou=0.3)
     )
     assert apart.foreground.tolist() == [True, False, False, True, True]
-    few = sample_regions(proposals, boxes, ids, Regions(batch=4, positive_fraction=0.25))
+    (few,) = sample_regions([proposals], [boxes], [ids], Regions(batch=4, positive_fraction=0.25))
     assert len(few.boxes) == 3 and int(few.foreground.sum()) == 1  # there are no more than two of background
 
 

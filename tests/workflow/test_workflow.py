@@ -109,6 +109,25 @@ def test_every_profile_builds_the_same_rules(planned: Planned) -> None:
         assert f"{stage}_ablations" not in headline
 
 
+def test_a_benchmark_is_tracked_in_parts_where_a_snakemake_profile_asks_for_it(
+    project: Project, tmp_path: Path
+) -> None:
+    config = yaml.safe_load((project.root / "config/smoke.yaml").read_text())
+    config["tracking"]["together"] = False
+    (tmp_path / "apart.yaml").write_text(yaml.safe_dump(config))
+    target = "results/smoke/predictions/otb100/siamfc/teacher/seed1.json"
+    jobs = {parts: project.jobs(target, "--configfile", str(tmp_path / "apart.yaml"), *parts) for parts in PARTS}
+    whole, three = jobs.values()
+    assert whole.pop("track_otb100") == 1
+    assert (three.pop("track_otb100_part"), three.pop("join_otb100")) == (3, 1)
+    assert whole == three
+    together = project.jobs(target, "--configfile", "config/smoke.yaml", *list(PARTS)[1])
+    assert together["track_benchmarks"] == 1, "a job for all benchmarks and seeds is not divided"
+
+
+PARTS = ((), ("--set-scatter", "tracking=3"))
+
+
 def test_every_profile_builds_the_rules_of_person_search(planned: Planned) -> None:
     config, *planned_jobs = planned
     search, seeds = config["person_search"], len(config["seeds"])

@@ -245,10 +245,14 @@ def priority_of(family, run):
 
 def tracking_groups():
     """Name, benchmarks and seeds of each job that runs a tracker; of a job for a single seed the wildcard."""
-    names = list(TRACKING.benchmarks)
-    return (
-        [("benchmarks", names, PROFILE.seeds)] if TRACKING.together else [(name, [name], ["{seed}"]) for name in names]
-    )
+    if TRACKING.together:
+        return [("benchmarks", list(TRACKING.benchmarks), PROFILE.seeds)]
+    return [] if tracking_parts() > 1 else [(name, [name], ["{seed}"]) for name in TRACKING.benchmarks]
+
+
+def tracking_parts():
+    """Jobs that share one tracker's run over a benchmark: `set-scatter: tracking: 8` of a Snakemake profile."""
+    return 1 if TRACKING.together else workflow.resource_settings.overwrite_scatter.get("tracking", 1)
 
 
 def tracked(benchmarks, seeds):
@@ -276,6 +280,16 @@ def benchmark_runs(wildcards, input, output):
             results = f"{os.path.dirname(results)}/{{checkpoint}}"
         words.append(f"--on {Path(data).stem} {data.removesuffix('.json')} {results}")
     return " ".join(words)
+
+
+def part_run(wildcards, input, output):
+    """`--on BENCHMARK ROOT RESULTS` for a part of a benchmark."""
+    return f"--on {Path(input.data).stem} {input.data.removesuffix('.json')} {output.index.removesuffix('.json')}"
+
+
+def folders_of_parts(wildcards, input):
+    """Results folders of a benchmark's parts."""
+    return [index.removesuffix(".json") for index in input.parts]
 
 
 def protocol_option(wildcards):

@@ -13,3 +13,14 @@ def estimated(rule):
     amounts = {"runtime": runtime_of, "mem_mb": memory_of, "disk_mb": disk_of, "gpu": gpus_of}
     chosen = workflow.resource_settings.overwrite_resources.get(rule.name, ())
     return {name: amount for name, amount in amounts.items() if name not in chosen}
+
+
+def as_gres(kind, gpus):
+    """A rule's GPUs as a generic resource of SLURM's: `gpu:a100:1` for one of the kind `gpu:a100`, else nothing."""
+
+    def gres(wildcards, input, attempt, threads, rulename):
+        known = {"input": input, "attempt": attempt, "threads": threads, "rulename": rulename}
+        count = gpus.evaluate(wildcards, **known).value
+        return f"{kind}:{count}" if count else ""
+
+    return gres

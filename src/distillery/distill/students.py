@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -128,7 +128,14 @@ def _shares(student: Response, config: Distillation) -> Tensor | None:
 
 
 def share(
-    receiver: Response, giver: Response, teacher: Lesson, config: Sharing, epoch: int, shares: Tensor | None = None
+    receiver: Response,
+    giver: Response,
+    teacher: Lesson,
+    config: Sharing,
+    epoch: int,
+    shares: Tensor | None = None,
+    *,
+    mean: Callable[[Tensor], Tensor] = torch.mean,
 ) -> tuple[Tensor, Tensor]:
     """sigma * L_KS(receiver || giver): the gated sharing loss and the share of samples whose gate was open."""
     divergence = losses.sharing(receiver.score, giver.score, shares)
@@ -137,7 +144,7 @@ def share(
     judged = giver if config.gate == "other" else receiver
     student_loss, teacher_loss = judged.ground_truth, teacher.ground_truth
     if config.granularity == "batch":
-        student_loss, teacher_loss = student_loss.mean(), teacher_loss.mean()
+        student_loss, teacher_loss = mean(student_loss), mean(teacher_loss)
     weight = losses.suppressing_weight(
         student_loss, teacher_loss, threshold=config.threshold, decay=config.decay, epoch=epoch
     )
@@ -145,7 +152,12 @@ def share(
 
 
 def total_loss(
-    students: Mapping[str, Response], teacher: Lesson, config: Distillation, epoch: int
+    students: Mapping[str, Response],
+    teacher: Lesson,
+    config: Distillation,
+    epoch: int,
+    *,
+    mean: Callable[[Tensor], Tensor] = torch.mean,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Sum of all students' losses: L_1 = L_KT + sigma L_KS, others weigh the sharing term by beta.
 
@@ -155,6 +167,7 @@ def total_loss(
         teacher: The teacher's lesson, the same for all students.
         config: Weights and forms.
         epoch: 0-based epoch, for the decay of sharing.
+        mean: Of losses (B,) over the batch that a gate of granularity `batch` judges, of which this may be a part.
 
     Returns:
         Scalar total and terms named `student/term`, with `student/gate` the share of open gates.
@@ -165,7 +178,7 @@ def total_loss(
         total, parts = knowledge_transfer(student, teacher, config)
         if config.sharing is not None:
             given = [
-                share(student, giver, teacher, config.sharing, epoch, _shares(student, config))
+                share(student, giver, teacher, config.sharing, epoch, _shares(student, config), mean=mean)
                 for other, giver in students.items()
                 if other != name
             ]

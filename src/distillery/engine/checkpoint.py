@@ -22,12 +22,16 @@ def sidecar_path(path: str | Path) -> Path:
     return Path(path).with_suffix(".json")
 
 
+def plain_tensors(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Copies as safetensors wants them: on the CPU, contiguous, none sharing memory with another, in sorted order."""
+    return {name: tensors[name].detach().cpu().contiguous().clone() for name in sorted(tensors)}
+
+
 def save_tensors(path: str | Path, tensors: Mapping[str, torch.Tensor], metadata: dict[str, str] | None = None) -> None:
     """Writes named tensors as safetensors: sorted names, CPU, contiguous, so equal tensors give equal bytes."""
-    plain = {name: tensors[name].detach().cpu().contiguous().clone() for name in sorted(tensors)}
     with atomic_file(path) as temporary:
         try:
-            save_file(plain, temporary, metadata=metadata)
+            save_file(plain_tensors(tensors), temporary, metadata=metadata)
         except SafetensorError as error:
             # safetensors hides the operating system's error number in its text.
             found = re.search(r"os error (\d+)", str(error))

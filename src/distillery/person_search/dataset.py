@@ -12,6 +12,7 @@ from torch import Tensor
 
 from distillery.config.search_network import Resize
 from distillery.data.images import read_image
+from distillery.engine import distributed
 from distillery.engine.randomness import numpy_generator
 from distillery.person_search.benchmarks.base import SearchImage
 from distillery.person_search.network import Batch
@@ -78,7 +79,7 @@ def normalised(pixels: Tensor) -> Tensor:
 
 def as_input(pixels: Pixels, stride: int, device: torch.device) -> Tensor:
     """One image (H, W, 3) as a normalised batch (1, 3, H', W'), padded with zeros to multiples of `stride`."""
-    return _padded([normalised(_tensor(pixels).to(device))], stride)
+    return _padded([normalised(_tensor(pixels).to(device))], stride, pixels.shape[:2])
 
 
 def order(seed: int, step: int, batch: int, count: int) -> NDArray[np.int64]:
@@ -91,7 +92,8 @@ def order(seed: int, step: int, batch: int, count: int) -> NDArray[np.int64]:
 
 
 def training_batch(store: ImageStore, *, seed: int, step: int, size: int, stride: int, device: torch.device) -> Batch:
-    """The images of a training step, half of them mirrored; depends on (seed, step) alone.
+    """The images of a training step, half of them mirrored; depends on (seed, step) alone. Of several ranks each gets
+    its share of the images.
 
     Args:
         store: Training images.
@@ -102,13 +104,14 @@ def training_batch(store: ImageStore, *, seed: int, step: int, size: int, stride
         device: Where the batch goes.
     """
     mirrored = numpy_generator(seed, "mirror", step).random(size) < 0.5
-    return images_batch(store, order(seed, step, size, len(store)).tolist(), mirrored, stride, device)
+    own = distributed.share(size)
+    return images_batch(store, order(seed, step, size, len(store))[own].tolist(), mirrored[own], stride, device)
 
 
 def images_batch(
     store: ImageStore, indices: Sequence[int], mirrored: NDArray[np.bool_], stride: int, device: torch.device
 ) -> Batch:
-    """Images of a store by index as a batch.
+    """Images of a store by index as a batch, padded to the size of the largest of all ranks'.
 
     Args:
         store: Training images.
@@ -130,7 +133,8 @@ def images_batch(
         sizes.append((pixels.shape[0], pixels.shape[1]))
         boxes.append(torch.from_numpy(people).to(device))
         ids.append(torch.from_numpy(store.images[index].ids).to(device))
-    return Batch(_padded(images, stride), sizes, boxes, ids)
+    largest = distributed.largest([max(side) for side in zip(*sizes, strict=True)])
+    return Batch(_padded(images, stride, largest), sizes, boxes, ids)
 
 
 def crop(pixels: Pixels, box: NDArray[np.float32], size: tuple[int, int]) -> Pixels:
@@ -192,10 +196,10 @@ def _tensor(pixels: Pixels) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
 
 
-def _padded(images: Sequence[Tensor], stride: int) -> Tensor:
-    """Stacks images of any size, padded with zeros on the right and below to a common multiple of `stride`."""
-    height = -(-max(image.shape[1] for image in images) // stride) * stride
-    width = -(-max(image.shape[2] for image in images) // stride) * stride
+def _padded(images: Sequence[Tensor], stride: int, largest: Sequence[int]) -> Tensor:
+    """Stacks images of any size, padded with zeros on the right and below to multiples of `stride` that hold the
+    height and width of `largest`."""
+    height, width = (-(-side // stride) * stride for side in largest)
     batch = images[0].new_zeros(len(images), 3, height, width)
     for row, image in zip(batch, images, strict=True):
         row[:, : image.shape[1], : image.shape[2]] = image

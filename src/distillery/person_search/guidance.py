@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from distillery.person_search.resnet import Stem
+from distillery.person_search.shares import few
 
 STAGES = {"conv2": "layer1", "conv3": "layer2", "conv4": "layer3"}
 """Stages that can be guided, by the paper's and by torchvision's names, in order."""
@@ -222,7 +223,7 @@ class Similarity(nn.Module):
     def forward(self, query: Tensor, gallery: Tensor) -> Tensor:
         """Logits (N, 2) for "different" and "same" of features (N, D) and (N, D)."""
         squares = (query - gallery).float().square()
-        if self.norm.training and len(squares) < 2:
+        if self.norm.training and few(squares):
             # One pair has no variance: it is normalised as at test time.
             norm = self.norm
             squares = F.batch_norm(squares, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps)

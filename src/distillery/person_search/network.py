@@ -32,6 +32,7 @@ from distillery.person_search.regions import (
     sample_regions,
 )
 from distillery.person_search.resnet import Head, Stem
+from distillery.person_search.shares import few
 
 LOSSES = ("rpn_score", "rpn_box", "score", "box", "identity")
 """Names of the losses, as in the config's weights; a detector has no `identity`."""
@@ -143,7 +144,7 @@ class RegionLayers(nn.Module):
             return pooled.new_zeros(len(pooled), 0)
         features: Tensor = self.identity(pooled).float()
         if self.norm is not None:
-            if self.norm.training and len(features) < 2:
+            if self.norm.training and few(features):
                 # One region has no variance: it is normalised as at test time.
                 features = F.batch_norm(
                     features, self.norm.running_mean, self.norm.running_var, self.norm.weight, self.norm.bias
@@ -222,10 +223,7 @@ class OIMNetwork(nn.Module):
         answers = self.proposals.outputs(features) if anchors is None else anchors
         proposals = self.proposals.propose(answers, grid, batch.sizes)
         anchor_sample = self.proposals.sample(grid, batch.boxes)
-        samples = [
-            sample_regions(proposed, boxes, ids, self.regions)
-            for proposed, boxes, ids in zip(proposals, batch.boxes, batch.ids, strict=True)
-        ]
+        samples = sample_regions(proposals, batch.boxes, batch.ids, self.regions)
         boxes, sample = [one.boxes for one in samples], joined(samples)
         if guests is None:
             pooled = self.pool(features, boxes)

@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from distillery.engine import distributed
+
 
 def oim_loss(features: Tensor, ids: Tensor, table: Tensor, queue: Tensor, temperature: float) -> Tensor:
     """Mean cross-entropy over the labelled features; no gradient reaches table or queue.
@@ -187,8 +189,11 @@ class IdentificationTable(nn.Module):
 
     @torch.no_grad()
     def update(self, features: Tensor, ids: Tensor) -> None:
-        """Takes the features of a step in, after its backward pass: in forward it would change what autograd saved."""
-        features = features.detach()
+        """Takes the features of a step in, after its backward pass: in forward it would change what autograd saved.
+
+        Of several ranks each takes those of all, in the order of the images in the batch: their tables stay the same.
+        """
+        features, ids = distributed.gathered(features.detach()), distributed.gathered(ids)
         if not self.frozen:
             update_table(self.table, features, ids, self.momentum)
         self.pointer.fill_(push_queue(self.queue, int(self.pointer), features[ids < 0]))

@@ -13,6 +13,7 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.rpn import RegionProposalNetwork, concat_box_prediction_layers
 
 from distillery.config.search_network import Proposals
+from distillery.person_search.shares import drawn
 
 
 class AnchorOutputs(NamedTuple):
@@ -113,7 +114,7 @@ class ProposalNetwork(RegionProposalNetwork):  # type: ignore[misc]
         """Draws the anchors to learn from, given the annotated people (N, 4) of every image."""
         grid = [anchors] * len(boxes)
         labels, matched = self.assign_targets_to_anchors(grid, [{"boxes": people} for people in boxes])
-        positive, negative = (torch.where(torch.cat(masks))[0] for masks in self.fg_bg_sampler(labels))
+        positive, negative = (torch.where(torch.cat(masks))[0] for masks in drawn(self.fg_bg_sampler, labels))
         targets = self.box_coder.encode_single(torch.cat(matched)[positive], torch.cat(grid)[positive])
         chosen = torch.cat([positive, negative])
         return AnchorSample(chosen, torch.cat(labels)[chosen], targets)

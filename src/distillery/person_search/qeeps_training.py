@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from distillery.config.search_jobs import SearchTraining
+from distillery.engine import distributed
 from distillery.engine.devices import Device
 from distillery.engine.randomness import numpy_generator
 from distillery.person_search.dataset import ImageStore, images_batch, order
@@ -52,7 +53,9 @@ class QEEPSTask(SearchTask):
         mirrored = generator.random(size) < 0.5
         gallery = super().batch(step)
         stride = next(iter(self._students.values())).network.stem.stride
-        images = images_batch(self._store, [one.image for one in wanted], mirrored, stride, self._device)
+        own = distributed.share(size)
+        wanted = wanted[own]
+        images = images_batch(self._store, [one.image for one in wanted], mirrored[own], stride, self._device)
         rows = [slice(one.person, one.person + 1) for one in wanted]
         people = images._replace(
             boxes=[boxes[row] for boxes, row in zip(images.boxes, rows, strict=True)],

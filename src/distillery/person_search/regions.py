@@ -16,6 +16,7 @@ from torchvision.ops import box_iou, clip_boxes_to_image, nms, roi_pool
 
 from distillery.config.search_network import Regions
 from distillery.person_search.pooling import align_regions
+from distillery.person_search.shares import drawn
 
 BOX_CODER = BoxCoder(weights=(10.0, 10.0, 5.0, 5.0))
 
@@ -36,17 +37,44 @@ class Sample(NamedTuple):
     targets: Tensor
 
 
-def sample_regions(proposals: Tensor, boxes: Tensor, ids: Tensor, config: Regions) -> Sample:
-    """Draws the regions of one image: foreground overlaps a person enough, background little enough.
+class _Candidates(NamedTuple):
+    """The regions (P + N, 4) of one image from which those that are trained on are drawn, their `labels`, the row of
+    the person that each has `matched` or a negative number, and the people's `boxes` and `ids`."""
+
+    regions: Tensor
+    labels: Tensor
+    matched: Tensor
+    boxes: Tensor
+    ids: Tensor
+
+
+def sample_regions(
+    proposals: Sequence[Tensor], boxes: Sequence[Tensor], ids: Sequence[Tensor], config: Regions
+) -> list[Sample]:
+    """Draws the regions of every image: foreground overlaps a person enough, background little enough.
 
     Draws from torch's global generator, which the training loop seeds anew at every step.
 
     Args:
-        proposals: (P, 4) boxes of the proposal network.
+        proposals: (P, 4) boxes of the proposal network, of every image.
         boxes: (N, 4) annotated people; they are added to the proposals.
         ids: (N,) int64 their identities.
         config: Thresholds and numbers.
     """
+    images = [_candidates(*one, config) for one in zip(proposals, boxes, ids, strict=True)]
+    sampler = BalancedPositiveNegativeSampler(config.batch, config.positive_fraction)
+    masks = drawn(sampler, [one.labels for one in images])
+    samples = []
+    for one, positive, negative in zip(images, *masks, strict=True):
+        chosen = torch.where(positive.bool() | negative.bool())[0]
+        matched, regions = one.matched[chosen], one.regions[chosen]
+        person = matched.clamp(min=0)
+        targets = BOX_CODER.encode_single(one.boxes[person], regions)
+        samples.append(Sample(regions, matched >= 0, one.ids[person], targets))
+    return samples
+
+
+def _candidates(proposals: Tensor, boxes: Tensor, ids: Tensor, config: Regions) -> _Candidates:
     candidates = torch.cat([proposals, boxes])
     if len(boxes):
         matcher = Matcher(config.positive_iou, config.negative_iou, allow_low_quality_matches=False)
@@ -55,12 +83,7 @@ def sample_regions(proposals: Tensor, boxes: Tensor, ids: Tensor, config: Region
         matched = torch.full((len(candidates),), Matcher.BELOW_LOW_THRESHOLD, device=candidates.device)
         boxes, ids = candidates.new_zeros(1, 4), ids.new_full((1,), -1)
     labels = torch.where(matched == Matcher.BETWEEN_THRESHOLDS, -1.0, (matched >= 0).to(torch.float32))
-    sampler = BalancedPositiveNegativeSampler(config.batch, config.positive_fraction)
-    positive, negative = (masks[0].bool() for masks in sampler([labels]))
-    chosen = torch.where(positive | negative)[0]
-    person = matched[chosen].clamp(min=0)
-    regions = candidates[chosen]
-    return Sample(regions, matched[chosen] >= 0, ids[person], BOX_CODER.encode_single(boxes[person], regions))
+    return _Candidates(candidates, labels, matched, boxes, ids)
 
 
 def joined(samples: Sequence[Sample]) -> Sample:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from distillery.config.search_jobs import ReIDTraining
+from distillery.engine import distributed
 from distillery.engine.devices import Device, prepare
 from distillery.engine.job import Output, train
 from distillery.engine.randomness import numpy_generator, seed_torch
@@ -37,17 +39,25 @@ class ReIDTask:
         self._device = device.torch
 
     def loss(self, step: int) -> tuple[Tensor, Mapping[str, Tensor]]:
-        """Identity loss of a step's crops."""
+        """Identity loss of a step's crops; of several ranks each has its part of it."""
         teacher, seed = self._parameters.teacher, self._parameters.seed
-        generator = numpy_generator(seed, "augmentation", step)
+        size = teacher.optimisation.batch
+        generator, own = numpy_generator(seed, "augmentation", step), distributed.share(size)
         crops, ids = [], []
-        for index in order(seed, step, teacher.optimisation.batch, len(self._store.people)):
+        for place, index in enumerate(order(seed, step, size, len(self._store.people))):
             person = self._store.people[int(index)]
-            part = self._store.crop(person, jittered(self._store.box(person), teacher.jitter, generator), teacher.crop)
-            crops.append(augmented(part, teacher.colour, teacher.erasing, generator))
-            ids.append(person.identity)
+            box = jittered(self._store.box(person), teacher.jitter, generator)
+            mine = own.start <= place < own.stop
+            # What chance does to the other ranks' crops does not depend on what they show.
+            part = self._store.crop(person, box, teacher.crop) if mine else np.zeros((*teacher.crop, 3), np.uint8)
+            part = augmented(part, teacher.colour, teacher.erasing, generator)
+            if mine:
+                crops.append(part)
+                ids.append(person.identity)
         labels = torch.tensor(ids, device=self._device)
         loss = self._network.loss(self._network(crops_as_input(crops, self._device)), labels)
+        if len(crops) < size:
+            loss = loss * (len(crops) / size)
         return loss, {"identity": loss}
 
     def after_step(self, step: int) -> None:

@@ -13,6 +13,7 @@ from distillery.engine.checkpoint import load_sidecar, load_tensors
 from distillery.errors import UserError
 from distillery.person_search.checkpoints import OIM
 from distillery.person_search.network import Batch, Identified, OIMNetwork
+from distillery.person_search.shares import parts
 from distillery.person_search.teaching import DetectionTeacher, View
 
 
@@ -54,7 +55,7 @@ class Student(nn.Module):
                 self.adapter = nn.Conv2d(*channels, 1)
 
     def forward(self, batch: Batch, view: View | None = None) -> dict[str, Tensor]:
-        """All terms of a batch, unweighted; the id features are kept for `update`.
+        """All terms of a batch, unweighted, as parts of those of all ranks; the id features are kept for `update`.
 
         Args:
             batch: Images and annotations.
@@ -68,7 +69,7 @@ class Student(nn.Module):
             assert view is not None and self.distillation is not None
             terms |= teacher.terms(outputs, view, self.distillation, self.adapter)
         self.identified = outputs.identified
-        return terms
+        return parts(terms, outputs)
 
     def update(self) -> None:
         """Takes the id features of the last `forward` into table and queue, after its backward pass."""

@@ -17,6 +17,7 @@ from torch import nn
 from distillery.config.distillation import Distillation
 from distillery.config.tracking import TrackerTraining
 from distillery.distill.students import Lesson, lesson
+from distillery.engine import distributed
 from distillery.engine.checkpoint import save_tensors
 from distillery.engine.progress import Progress
 from distillery.errors import UserError
@@ -62,10 +63,11 @@ def recorded(path: Path, parameters: TrackerTraining, key: str, device: torch.de
     if found != key:
         raise UserError("is a recording of other pairs, data or another teacher", file=path, remedy=_REMEDY)
     size = parameters.optimisation.batch
+    share = distributed.share(size)
     layers = sorted({name.split("/")[1] for name in slices if name.startswith("maps/")}, key=int)
 
     def teach(step: int, batch: PairBatch) -> Lesson:
-        here = slice(step * size, (step + 1) * size)
+        here = slice(step * size + share.start, step * size + share.stop)
         part = {name: values[here].to(device) for name, values in slices.items()}
         maps = {int(layer): (part[f"maps/{layer}/exemplar"], part[f"maps/{layer}/search"]) for layer in layers}
         boxes = _spread(part["boxes/place"], part["boxes/value"], part["score"]) if "boxes/place" in part else None

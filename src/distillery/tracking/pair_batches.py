@@ -1,7 +1,8 @@
 """Batches of training pairs, wherever their frames come from: draws, crops, augments and collates.
 
-What a batch holds depends on (seed, step, size) alone. Where a pair's two targets come from is a subclass's business:
-`pairs.PairSampler` (clips), `shard_pairs.ShardSampler` (shards of crops).
+What a batch holds depends on (seed, step, size) alone; of several ranks each makes its share of the pairs. Where a
+pair's two targets come from is a subclass's business: `pairs.PairSampler` (clips), `shard_pairs.ShardSampler` (shards
+of crops).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy.typing as npt
 import torch
 
 from distillery.config.pairs import Pairs
+from distillery.engine import distributed
 from distillery.engine.randomness import numpy_generator
 from distillery.tracking.augmentation import UNIFORMS, Augmentations, augmentations, boxes, cut
 from distillery.tracking.crops import Surroundings
@@ -79,15 +81,15 @@ class Sampler(ABC):
         pairs: How pairs are drawn.
         geometry: Sizes of the crops.
         seed: The job's seed.
-        threads: Threads that read and crop; with more than one, the next step's batch is made in the background.
+        threads: Threads that read and crop; with more than one, `ahead` makes the next batch in the background.
     """
 
-    def __init__(self, pairs: Pairs, geometry: Geometry, seed: int, *, threads: int = 1) -> None:
+    def __init__(self, pairs: Pairs, geometry: Geometry, seed: int, *, threads: int = 1, ahead: bool = True) -> None:
         self.pairs, self.geometry, self.seed = pairs, geometry, seed
         self._order: tuple[int, IntArray] = (-1, np.empty(0, np.int64))
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
         self._next: tuple[tuple[int, int], Future[PairBatch]] | None = None
-        self._background = ThreadPoolExecutor(1) if threads > 1 else None
+        self._background = ThreadPoolExecutor(1) if threads > 1 and ahead else None
 
     @abstractmethod
     def _draw(self, step: int, chances: npt.NDArray[np.float64]) -> Drawn:
@@ -115,13 +117,12 @@ class Sampler(ABC):
         return 0.0, 0.0, 0.0
 
     def batch(self, step: int, size: int) -> PairBatch:
-        """The pairs of a step."""
+        """The pairs of a step, `size` in all; of several ranks each gets its share."""
         if self._background is None:
             return self._make(step, size)
-        if self._next is not None and self._next[0] == (step, size):
-            made = self._next[1].result()
-        else:
-            made = self._background.submit(self._make, step, size).result()
+        if self._next is None or self._next[0] != (step, size):
+            self._next = (step, size), self._background.submit(self._make, step, size)
+        made = self._next[1].result()
         self._next = ((step + 1, size), self._background.submit(self._make, step + 1, size))
         return made
 
@@ -130,27 +131,27 @@ class Sampler(ABC):
         return step * size // self.pairs.epoch
 
     def _make(self, step: int, size: int) -> PairBatch:
-        plan, geometry = self._plan(step, size), self.geometry
+        plan, geometry, rows = self._plan(step, size), self.geometry, range(size)[distributed.share(size)]
         targets = plan.drawn.targets
         # Empty rather than stacked: every crop is written to its place.
-        exemplars = np.empty((size, geometry.exemplar, geometry.exemplar, 3), np.uint8)
-        searches = np.empty((size, geometry.train_search, geometry.train_search, 3), np.uint8)
+        exemplars = np.empty((len(rows), geometry.exemplar, geometry.exemplar, 3), np.uint8)
+        searches = np.empty((len(rows), geometry.train_search, geometry.train_search, 3), np.uint8)
 
         def fill(row: int) -> None:
             exemplar, search = targets[row].tolist()
             near, far = self._border(*exemplar), self._border(*search)
-            cut(self._near(*exemplar), row, plan.exemplar, geometry.exemplar, exemplars[row], near)
-            cut(self._wide(*search), row, plan.search, geometry.train_search, searches[row], far)
+            mine = row - rows.start
+            cut(self._near(*exemplar), row, plan.exemplar, geometry.exemplar, exemplars[mine], near)
+            cut(self._wide(*search), row, plan.search, geometry.train_search, searches[mine], far)
 
-        for _ in map(fill, range(size)) if self._pool is None else self._pool.map(fill, range(size)):
-            pass
+        list(map(fill, rows) if self._pool is None else self._pool.map(fill, rows))
         shown = np.array([self._size(int(one), int(other)) for one, other in targets[:, 1]])
-        found = boxes(shown, plan.search, geometry.train_search)
+        found = boxes(shown, plan.search, geometry.train_search).astype(np.float32)
         return PairBatch(
             _tensor(exemplars),
             _tensor(searches),
-            torch.from_numpy(found.astype(np.float32)),
-            torch.from_numpy(plan.drawn.positive),
+            torch.from_numpy(found[rows]),
+            torch.from_numpy(plan.drawn.positive[rows]),
         )
 
     def _plan(self, step: int, size: int) -> _Plan:

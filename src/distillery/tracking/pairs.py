@@ -43,7 +43,7 @@ class PairSampler(Sampler):
         pairs: How pairs are drawn.
         geometry: Sizes of the crops.
         seed: The job's seed.
-        threads: Threads that read and crop; with more than one, the next step's batch is made in the background.
+        threads: Threads that read and crop; with more than one, `ahead` makes the next batch in the background.
         store: Crops that were made before; those that it lacks are made when they are needed.
 
     Raises:
@@ -58,9 +58,10 @@ class PairSampler(Sampler):
         seed: int,
         *,
         threads: int = 1,
+        ahead: bool = True,
         store: Store | None = None,
     ) -> None:
-        super().__init__(pairs, geometry, seed, threads=threads)
+        super().__init__(pairs, geometry, seed, threads=threads, ahead=ahead)
         self._store = store
         self.clips = usable_clips(clips)
         self.margin_size = margin(pairs, geometry.exemplar, geometry.train_search)

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from distillery.config.siamrpn import RPNLabels
 from distillery.config.tracking import SiamRPNPPTraining, SiamRPNTraining
 from distillery.distill.students import Response
+from distillery.engine import distributed
 from distillery.engine.devices import Device
 from distillery.engine.randomness import numpy_generator
 from distillery.tracking.pairs import PairBatch
@@ -51,9 +52,11 @@ def responder(parameters: SiamRPNTraining | SiamRPNPPTraining, device: Device) -
     def truth_of(batch: PairBatch, step: int) -> Truth:
         if step not in seen or seen[step][0] is not batch:
             draw = numpy_generator(parameters.seed, "anchors", step)
-            targets = assigner(batch.box.cpu().numpy(), batch.positive.cpu().numpy(), draw)
+            # The draw is one for the pairs of all ranks, of which each takes its own.
+            box, positive = (distributed.gathered(values).cpu().numpy() for values in (batch.box, batch.positive))
+            own, targets = distributed.share(len(box)), assigner(box, positive, draw)
             seen.clear()
-            seen[step] = batch, Truth(*(torch.from_numpy(values).to(device.torch) for values in targets))
+            seen[step] = batch, Truth(*(torch.from_numpy(values[own]).to(device.torch) for values in targets))
         return seen[step][1]
 
     def respond(network: Network, batch: PairBatch, step: int, taps: Collection[int]) -> Response:

@@ -121,6 +121,7 @@ def run_benchmark(
     benchmark: str,
     identity: Mapping[str, Any],
     repetitions: int = 1,
+    part: str | None = None,
     on_frame: Callable[[], None] | None = None,
     on_sequence: Callable[[str, float], None] | None = None,
 ) -> dict[str, Any]:
@@ -134,6 +135,7 @@ def run_benchmark(
         benchmark: Name of the benchmark, for the form and the index.
         identity: What identifies the tracker: model, variant, seed, checkpoint hash, test parameters (JSON-able).
         repetitions: Runs of a stochastic tracker, where the benchmark's form holds several.
+        part: Which part of the benchmark these sequences are, for the index (`tracking.parts`).
         on_frame: Called after every frame.
         on_sequence: Called after every sequence with its name and frames per second.
 
@@ -164,19 +166,33 @@ def run_benchmark(
             entries[sequence.name] = {"frames": frames, "seconds": total, "sha256": digest}
             if on_sequence:
                 on_sequence(sequence.name, frames / total)
-    index = {
+    index = index_with(benchmark, identity, repetitions, deterministic, entries)
+    if part is not None:
+        index["part"] = part
+    write_json(index_path, index)
+    return index
+
+
+def index_with(
+    benchmark: str,
+    identity: Mapping[str, Any],
+    repetitions: int,
+    deterministic: bool,
+    entries: Mapping[str, dict[str, Any]],
+) -> dict[str, Any]:
+    """The index of these sequences; a part of a benchmark may have none, and then no speed."""
+    rates = [entry["frames"] / entry["seconds"] for entry in entries.values()]
+    return {
         "benchmark": benchmark,
         "tracker": dict(identity),
         "deterministic": deterministic,
         "repetitions": repetitions,
         "speed": {
-            "frames_per_second": statistics.median(entry["frames"] / entry["seconds"] for entry in entries.values()),
+            "frames_per_second": statistics.median(rates) if rates else None,
             "convention": SPEED_CONVENTION,
         },
-        "sequences": entries,
+        "sequences": dict(entries),
     }
-    write_json(index_path, index)
-    return index
 
 
 class _Run(NamedTuple):

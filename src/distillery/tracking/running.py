@@ -16,6 +16,7 @@ from distillery.files import sha256_of_file
 from distillery.tracking import destinations, families
 from distillery.tracking.benchmarks import registry
 from distillery.tracking.indices import absolute, index_of
+from distillery.tracking.parts import Part
 from distillery.tracking.runner import FORMS, ONE_FILE, Tracker, run_benchmark
 from distillery.tracking.trivial import NCCTracker, StaticTracker
 
@@ -62,6 +63,7 @@ def track_all(
     allow_partial: bool = False,
     repetitions: int = 1,
     replace: bool = False,
+    part: Part | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Runs one tracker over every sequence of several benchmarks.
 
@@ -74,6 +76,7 @@ def track_all(
         allow_partial: Run on the sequences that are there.
         repetitions: Runs of a stochastic tracker, where a benchmark has a place for them; others are run once.
         replace: Whether an existing results folder may be replaced though no index says that it holds results.
+        part: Run on this part of each benchmark alone; `parts.join` puts the parts together.
 
     Returns:
         The indices by benchmark.
@@ -84,6 +87,10 @@ def track_all(
     """
     destinations.check(targets, keep=[checkpoint] if checkpoint else [], replace=replace)
     loaded = {name: registry.load(name, root, allow_partial=allow_partial) for name, (root, _) in targets.items()}
+    if part:
+        loaded = {name: part.of(sequences) for name, sequences in loaded.items()}
+        for name, sequences in loaded.items():  # of a part that fails, however it does, its log names what is missing
+            print(f"part {part} of {name}: {', '.join(one.name for one in sequences) or 'no sequence'}", flush=True)
     factory, identity = _tracker(job, checkpoint, baseline)
     indices = {}
     for name, sequences in loaded.items():
@@ -99,6 +106,7 @@ def track_all(
                 benchmark=name,
                 identity=identity,
                 repetitions=times,
+                part=str(part) if part else None,
                 on_frame=progress.update,
             )
     return indices

@@ -34,14 +34,23 @@ class ShardSampler(Sampler):
         pairs: How pairs are drawn, with sources.
         geometry: Sizes of the crops.
         seed: The job's seed.
-        threads: As of every sampler.
+        threads, ahead: As of every sampler.
 
     Raises:
         UserError: If the shards are damaged, or not those of these pairs.
     """
 
-    def __init__(self, sidecar: Path, pairs: Pairs, geometry: Geometry, seed: int, *, threads: int = 1) -> None:
-        super().__init__(pairs, geometry, seed, threads=threads)
+    def __init__(
+        self,
+        sidecar: Path,
+        pairs: Pairs,
+        geometry: Geometry,
+        seed: int,
+        *,
+        threads: int = 1,
+        ahead: bool = True,
+    ) -> None:
+        super().__init__(pairs, geometry, seed, threads=threads, ahead=ahead)
         wanted = shard_job(pairs, geometry.exemplar, geometry.train_search, geometry.context)
         job, sets = open_shards(sidecar)
         free = {"shards"}

@@ -15,7 +15,8 @@ from distillery.config.tracking import TrackerTraining
 from distillery.data.manifest import dataset_root
 from distillery.distill.losses import label_map
 from distillery.distill.students import Response, total_loss
-from distillery.engine.devices import Device, prepare
+from distillery.engine import distributed
+from distillery.engine.devices import Device, prepare, threads
 from distillery.engine.job import Output, train
 from distillery.engine.randomness import seed_torch
 from distillery.errors import UserError
@@ -55,7 +56,10 @@ class TrackerTask:
         self._parameters, self._device = parameters, device
 
     def loss(self, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """Loss of a step; the teacher sees each batch once, however many students there are."""
+        """Loss of a step; the teacher sees each batch once, however many students there are.
+
+        Every term is a mean over pairs, so a rank's part of the whole is its mean times its share of the pairs.
+        """
         size, config = self._parameters.optimisation.batch, self._parameters.distillation
         epoch = self._sampler.epoch(step, size)
         for network in self._networks.values():
@@ -66,10 +70,10 @@ class TrackerTask:
         taps = config.compared_layers if config is not None else ()
         students = {name: self._respond(network, batch, step, taps) for name, network in self._networks.items()}
         if self._teacher is None or config is None or epoch < config.warmup_epochs:
-            return self._alone(students)
+            return _part(*self._alone(students), len(batch.search) / size)
         given = self._teacher(step, batch)
-        loss, terms = total_loss(students, given, config, epoch=epoch - config.warmup_epochs)
-        return loss, terms | {"teacher/ground_truth": given.ground_truth.mean()}
+        loss, terms = total_loss(students, given, config, epoch - config.warmup_epochs, mean=distributed.mean)
+        return _part(loss, terms | {"teacher/ground_truth": given.ground_truth.mean()}, len(batch.search) / size)
 
     def after_step(self, step: int) -> None:
         """Nothing but weights changes."""
@@ -86,6 +90,11 @@ class TrackerTask:
             if student.regression is not None:
                 terms[f"{name}/regression"] = student.regression.mean()
         return torch.stack(list(terms.values())).sum(), terms
+
+
+def _part(loss: Tensor, terms: dict[str, Tensor], share: float) -> tuple[Tensor, dict[str, Tensor]]:
+    """A rank's part of loss and terms."""
+    return (loss, terms) if share == 1 else (loss * share, {name: term * share for name, term in terms.items()})
 
 
 def train_trackers(
@@ -186,12 +195,14 @@ def build_networks(parameters: TrackerTraining, searched: Mapping[str, Path], de
 
 def pair_sampler(parameters: TrackerTraining, manifest: Path, crops: Path | None = None) -> Sampler:
     """The pairs of a job, from shards of several sets, from crops that lie ready or from frames."""
-    pairs, geometry = parameters.pairs, parameters.geometry
+    pairs, geometry, count = parameters.pairs, parameters.geometry, threads(parameters.compute)
+    # On a processor the next batch would be made by as many threads again as compute.
+    ahead = parameters.compute.device != "cpu" and torch.cuda.is_available()
     if pairs.sources:
-        return ShardSampler(manifest, pairs, geometry, parameters.seed, threads=parameters.compute.threads)
+        return ShardSampler(manifest, pairs, geometry, parameters.seed, threads=count, ahead=ahead)
     clips = got10k.load(dataset_root(manifest), "train")
     store = CropStore(crops, crop_key(pairs, geometry, manifest)) if crops else None
-    return PairSampler(clips, pairs, geometry, parameters.seed, threads=parameters.compute.threads, store=store)
+    return PairSampler(clips, pairs, geometry, parameters.seed, threads=count, ahead=ahead, store=store)
 
 
 def _load(parameters: TrackerTraining, teacher: Path, device: Device) -> nn.Module:
