@@ -38,7 +38,7 @@ _KINDS = [
         (r"checkpoints/.*\.safetensors", "checkpoint"),
         (r"checkpoints/.*\.jsonl", "curve"),
         (r"checkpoints/", "sidecar"),
-        (r"results/.*/predictions/", "predictions"),
+        (r"results/.*/(predictions|parts)/", "predictions"),
         (r"results/.*/metrics/", "metrics"),
         (r"results/.*/tables/", "table"),
         (r"results/.*/figures/", "figure"),

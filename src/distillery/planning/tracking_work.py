@@ -130,6 +130,23 @@ def tracking(
     )
 
 
+def part(whole: Work, named: str) -> Work:
+    """Work of one of the equally long parts of a benchmark.
+
+    Args:
+        whole: Of the whole.
+        named: The part, `2-of-4`.
+    """
+    parts = int(named.rpartition("-of-")[2])
+    return whole._replace(
+        amounts={name: amount / parts for name, amount in whole.amounts.items()},
+        macs=whole.macs / parts,
+        calls=whole.calls / parts,
+        core_seconds=whole.core_seconds / parts,
+        disk_mb=whole.disk_mb / parts,
+    )
+
+
 def trivial_tracking(profile: Profile, estimates: Estimates) -> Work:
     """A trivial tracker on all benchmarks; a correlation over a patch takes a few times a crop."""
     names = profile.tracking.benchmarks

@@ -11,6 +11,7 @@ from collections.abc import Sequence as Sequences
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -120,6 +121,7 @@ def _cut(
     wanted = [(clip, int(frame)) for clip, frames in clips for frame in frames]
     size, total = margin(job.pairs, job.exemplar, job.train_search), 0
     made: list[Surroundings] = []
+    cv2.setNumThreads(1)  # the threads are ours; OpenCV would start as many as there are cores for each
     with ThreadPoolExecutor(workers) as pool, Progress(f"crop {job.family} pairs", len(wanted)) as progress:
         for crop in pool.map(lambda one: wide_crop_of(one[0], one[1], size, job), wanted):
             made.append(crop)
