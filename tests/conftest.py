@@ -26,7 +26,9 @@ REPOSITORY = TESTS.parent
 
 
 # Folders whose tests run whole pipelines: the longest first, each in one process, whose fixtures they share.
-LONG = ("end_to_end", "workflow")
+LONG = ("end_to_end", "cluster", "workflow")
+OF_THE_SMOKE_RUN = ("end_to_end", "cluster/test_pipeline.py")
+"""Files and folders whose tests look at one run of the smoke pipeline."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -35,8 +37,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     items.sort(key=lambda item: LONG.index(folder) if (folder := _folder(item)) in LONG else len(LONG))
     for item in items:
-        group = "end_to_end" if _folder(item) == "end_to_end" else item.path.relative_to(TESTS)
-        item.add_marker(pytest.mark.xdist_group(str(group)))
+        file = item.path.relative_to(TESTS).as_posix()
+        item.add_marker(pytest.mark.xdist_group("smoke run" if file.startswith(OF_THE_SMOKE_RUN) else file))
 
 
 def _folder(item: pytest.Item) -> str:

@@ -25,7 +25,8 @@ sys.exit(main())
 
 ON_SLURM = (
     *("--profile", "profiles/slurm", "--latency-wait", "10"),
-    # A node without accounting.
+    # No job gets more cores than the node has; and there is no accounting.
+    *("--cores", "4"),
     *("--slurm-status-command", "squeue", "--slurm-no-account"),
 )
 Found = TypeVar("Found")
@@ -70,7 +71,10 @@ class Controller:
 
     def finish(self) -> str:
         """Waits for its end, which must be a good one; what it said."""
-        status = self.process.wait(timeout=PATIENCE)
+        try:
+            status = self.process.wait(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"waited in vain for these jobs:\n{self.node.command('squeue', '--long')}") from None
         text = self.said.read_text(errors="replace")
         assert status == 0, text[-4000:] + self.slurm_logs()
         return text
