@@ -16,7 +16,7 @@ from project import REPOSITORY, Project, of_person_search, of_trainings
 CONFIG = yaml.safe_load((REPOSITORY / "config" / "mini.yaml").read_text(encoding="utf-8"))
 SEARCH, SETS = CONFIG["person_search"], ("cuhk_sysu", "prw")
 RUNS = {name: run for name, run in SEARCH["runs"].items() if run.get("target", "headline") == "headline"}
-PAPER = {f"{name}_headline" for name in ("tables", "figures", "claims", "report", "publish", "manifest")}
+PAPER = {f"{name}_headline" for name in ("tables", "figures", "claims", "report", "manifest", "checklists", "publish")}
 Changed = Callable[..., dict[str, int]]
 
 

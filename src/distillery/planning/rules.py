@@ -77,6 +77,11 @@ def _tracking_rules(profile: Profile, estimates: Estimates) -> Table:
         table[f"track_{group}"] = lambda w, names=names: tracking_work.tracking(  # type: ignore[misc]
             profile, estimates, w["family"], w["variant"], names, _seeds(profile, w)
         )
+    # Of a test set whose boxes a server keeps, asked for by name: one seed on frames of the set that it belongs to.
+    table["track_server_test"] = lambda w: tracking_work.tracking(
+        profile, estimates, w["family"], w["variant"], (w["test"].removesuffix("_test"),), 1
+    )
+    table |= {name: lambda w: small(estimates, "answer") for name in ("submission", "server_answer")}
     for target in TARGETS:
         models = sum(
             len(profile.seeds) * len(run.networks)
@@ -138,7 +143,7 @@ def _paper_rules(profile: Profile, estimates: Estimates) -> Table:
     on_gpu = {"profile_networks": True, "response_maps": True, "tables": False, "figures": False, "report": False}
     table: Table = {
         f"{kind}_{target}": lambda w, kind=kind, gpu=gpu: small(estimates, kind, gpu=gpu)  # type: ignore[misc]
-        for kind, gpu in {**on_gpu, "publish": False}.items()
+        for kind, gpu in {**on_gpu, **dict.fromkeys(("claims", "manifest", "checklists", "publish"), False)}.items()
         for target in TARGETS
     }
     return table | {"feature_space": lambda w: small(estimates, "feature_space", gpu=True)}
