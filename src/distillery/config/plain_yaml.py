@@ -27,4 +27,8 @@ def load_yaml(text: str) -> Any:
     Raises:
         yaml.YAMLError: If it is none, has a tag that would make an object, or repeats a key.
     """
-    return yaml.load(text, Loader=_Loader)
+    loader = _Loader(text)
+    try:
+        return loader.get_single_data()
+    finally:
+        loader.dispose()
