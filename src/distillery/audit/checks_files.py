@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from distillery.audit.findings import Finding
-from distillery.audit.manifest import ENDS, OPTIONAL
+from distillery.audit.manifest import EMPTY, ENDS, OPTIONAL
 from distillery.audit.project import Project, json_object
 
 WRITTEN_LATER = (
@@ -24,7 +24,7 @@ def artefacts_are_unchanged(project: Project) -> Iterator[Finding]:
     """Each artefact's bytes are those of the manifest."""
     for path, entry in sorted(project.manifest.artefacts.items()):
         found = project.hashes[path]
-        if found is None and entry["kind"] == OPTIONAL:
+        if found in (None, EMPTY) and entry["kind"] == OPTIONAL:
             continue
         if found is None:
             yield project.finding(path, "is gone", entry["sha256"])

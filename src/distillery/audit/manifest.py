@@ -6,6 +6,7 @@ jobs left (`records.py`) and from the files as they are then. An audit compares 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import re
@@ -29,6 +30,8 @@ ENDS = {"headline": "results/{profile}", "ablations": "results/{profile}/ablatio
 """Folder of what a target shows."""
 OPTIONAL = "recording"
 """Kind of artefact that only saves work and may be thrown away at any time."""
+EMPTY = hashlib.sha256().hexdigest()
+"""Hash of what a restored project has in the place of a recording, which is not stored."""
 # The first pattern that matches says what an artefact is.
 _KINDS = [
     (re.compile(pattern), kind)
