@@ -113,7 +113,7 @@ def test_a_drawing_is_as_good_as_what_it_was_drawn_from(pair: tuple[Tiny, Tiny])
             tiny.root,
             "tiny",
             "headline",
-            ends=(figure, "results/tiny/store.json"),
+            ends=(figure, "results/tiny/report.html"),
             config=Path("config/tiny.yaml"),
             resolved=(),
         )

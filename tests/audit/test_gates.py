@@ -51,7 +51,7 @@ def _do(tiny: Tiny, command: str, words: list[str], inputs: list[str], outputs: 
 
 
 def _build(tiny: Tiny) -> None:
-    ends = (METRICS, "results/tiny/tables/tracking.csv", "results/tiny/store.json")
+    ends = (METRICS, "results/tiny/tables/tracking.csv", "results/tiny/report.html")
     content = manifest.build(tiny.root, "tiny", "headline", ends=ends, config=Path("config/tiny.yaml"), resolved=())
     tiny.write("results/tiny/manifest.json", content)
 

@@ -188,3 +188,38 @@ def test_links_and_paths_out_of_the_project_are_refused(tiny: Tiny, way: str) ->
     tiny.write("results/tiny/manifest.json", content)
     found = tiny.findings(again=False)
     assert any(finding.file == outside and finding.problem == "is gone" for finding in found)
+
+
+def stored(tiny: Tiny, **changed: str) -> None:
+    """A record of the store that holds the run, but for what is named."""
+    listed = tiny.read("results/tiny/manifest.json")["artefacts"]
+    files = {path: {"sha256": changed.get(path, entry["sha256"])} for path, entry in listed.items()}
+    tiny.write("results/tiny/store.json", {"profile": "tiny", "files": files})
+
+
+def test_another_file_in_the_store_is_found(tiny: Tiny) -> None:
+    stored(tiny)
+    assert tiny.findings() == []
+    stored(tiny, **{TABLE: "0" * 64})
+    (finding,) = tiny.findings()
+    assert finding.file == TABLE and finding.problem == "is another file in the store"
+    tiny.write("results/tiny/store.json", [])
+    assert [finding.problem for finding in tiny.findings()] == ["lists no files"]
+
+
+def test_the_empty_file_that_stands_for_a_recording_after_a_restore_is_no_finding(tiny: Tiny) -> None:
+    """Recordings save work and are not stored; anything else in their place is found."""
+    name = "recordings/tiny/siamfc/crops.safetensors"
+    tiny.write(name, "crops")
+    weights, sidecar = (f"{tracker(0)}.{kind}" for kind in ("safetensors", "json"))
+    tiny.record("crop_clips", "python -m distillery crop-clips", ["data/tiny/otb100.json"], [name])
+    command = f"python -m distillery train-trackers --out dim={weights}"
+    inputs, made = ["data/tiny/otb100.json", name], [weights, sidecar]
+    tiny.record("train_siamfc_tskd", command, inputs, made, {"seed": 0, "lr": 0.1})
+    tiny.build()
+    assert tiny.findings() == []
+    tiny.write(name, "")
+    tiny.record("train_siamfc_tskd", command, inputs, made, {"seed": 0, "lr": 0.1})
+    assert tiny.findings() == []
+    tiny.write(name, "other crops")
+    assert of(tiny.findings(), name)

@@ -162,6 +162,7 @@ def test_a_missing_key_is_named(smoke: dict[str, Any]) -> None:
     ("content", "words"),
     [
         (b"profile: [", "is not valid YAML"),
+        (b"profile: a\nprofile: b\n", "repeats 'profile'"),
         (b"\xff\xfe\x00", "is not valid YAML"),
         (b"", "my.yaml"),
         (b"- 1\n", "my.yaml"),

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from distillery.audit.dvc_hash import folder_hash
 from project import Project, environment
 from small_workflow import git
 
@@ -79,6 +80,37 @@ def test_all_comes_back_byte_for_byte(project: Project, clone: Project) -> None:
     assert records[0]["files"] == records[1]["files"]
     assert [record["restored"] for record in records] == [False, True]
     assert len(there) > 2000
+
+
+def audit(project: Project) -> str:
+    """What `distillery audit` says of the smoke run; it must find nothing."""
+    done = subprocess.run(
+        [sys.executable, "-m", "distillery", "audit", "--profile", "smoke"],
+        cwd=project.root,
+        env=environment() | {"PYTHONPATH": str(project.root / "src")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-4000:]
+    return done.stdout
+
+
+def test_the_audit_holds_where_it_ran_and_where_it_was_restored(project: Project, clone: Project) -> None:
+    """From the bundle alone: no records of jobs of its own, no recordings, other dates."""
+    for root in (project, clone):
+        assert "everything holds" in audit(root)
+
+
+def test_the_manifest_names_the_data_as_dvc_does(clone: Project) -> None:
+    sets = json.loads((clone.root / "results/smoke/manifest.json").read_text())["data"]
+    files = json.loads((clone.root / "results/smoke/store.json").read_text())["files"]
+    for name, entry in sets.items():
+        start = f"data/smoke/{name}/"
+        assert entry["dvc"] == folder_hash(
+            {path.removeprefix(start): file["md5"] for path, file in files.items() if path.startswith(start)}
+        )
 
 
 def test_the_clone_sees_nothing_to_be_done_whatever_its_dates(clone: Project) -> None:

@@ -10,7 +10,7 @@ import pytest
 from project import Project, of_person_search, of_trainings
 
 PAPER = {"tables_headline", "figures_headline", "claims_headline", "report_headline"}
-LAST = {"publish_headline", "manifest_headline"}
+LAST = {"manifest_headline", "checklists_headline", "publish_headline"}
 MEASURED = {"profile_networks_headline", "response_maps_headline"}
 
 

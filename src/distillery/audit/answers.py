@@ -202,13 +202,9 @@ def artefacts(run: Run) -> Answer:
     }
     told = ", ".join(f"{count} {kind} files" for kind, count in kinds.items())
     text = f"The manifest lists {len(entries)} files of {len(run.manifest.jobs)} jobs with hashes: {told}."
-    store = run.content.get("store") or {}
-    if store:
-        text += (
-            " Data and checkpoints are in the DVC store under "
-            + ", ".join(str(one.get("md5")) for one in store.values())
-            + "."
-        )
+    hashes = [f"{name} {entry['dvc']}" for name, entry in sorted(run.datasets.items()) if entry.get("dvc")]
+    if hashes:
+        text += f" DVC's hashes of the data: {', '.join(hashes)}."
     return Answer("yes", text, (run.manifest.path,))
 
 

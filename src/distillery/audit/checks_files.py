@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from distillery.audit.findings import Finding
-from distillery.audit.manifest import ENDS, OPTIONAL
+from distillery.audit.manifest import EMPTY, ENDS, OPTIONAL
 from distillery.audit.project import Project, json_object
 
 WRITTEN_LATER = (
     *("manifest.json", "determinism.json", "determinism.md"),
     *("checklist.md", "ledger.csv", "ledger.md"),
+    *("store.json", "snakemake.json.xz"),
 )
 """Files of a target that are written after its manifest, or from it."""
 SENT = ("submissions", "predictions/trackingnet_test", "predictions/got10k_test")
@@ -23,7 +24,7 @@ def artefacts_are_unchanged(project: Project) -> Iterator[Finding]:
     """Each artefact's bytes are those of the manifest."""
     for path, entry in sorted(project.manifest.artefacts.items()):
         found = project.hashes[path]
-        if found is None and entry["kind"] == OPTIONAL:
+        if found in (None, EMPTY) and entry["kind"] == OPTIONAL:
             continue
         if found is None:
             yield project.finding(path, "is gone", entry["sha256"])
@@ -69,14 +70,28 @@ def _strangers(project: Project, name: str, folder: str, listed: set[str]) -> It
                 yield Finding(path, "was added to its dataset", None, "a file", project.graph.cells_of(name))
 
 
+def the_store_holds_the_same(project: Project) -> Iterator[Finding]:
+    """What DVC holds is what the manifest lists; of a run that was not stored there is nothing to say."""
+    end = ENDS[project.manifest.content["target"]].format(profile=project.manifest.content["profile"])
+    record = project.root / end / "store.json"
+    files = json_object(record).get("files") if record.is_file() else {}
+    if not isinstance(files, dict):
+        yield project.finding(f"{end}/store.json", "lists no files")
+        return
+    for path, entry in sorted(project.manifest.artefacts.items()):
+        held = files.get(path)
+        if isinstance(held, dict) and held.get("sha256") != entry["sha256"]:
+            yield project.finding(path, "is another file in the store", entry["sha256"], str(held.get("sha256")))
+
+
 def nothing_else_lies_there(project: Project) -> Iterator[Finding]:
     """Every file under the run's folders was made by a rule of a finished run."""
     profile = project.manifest.content["profile"]
     listed = {path for manifest in project.known for path in manifest.artefacts}
     listed |= {manifest.path for manifest in project.known}
     later = {f"{end.format(profile=profile)}/{name}" for end in ENDS.values() for name in WRITTEN_LATER}
-    # Of measurements the manifest has taken up what they say.
-    aside = {Path("results", profile, name) for name in ("benchmarks", *SENT)}
+    # Of measurements the manifest has taken up what they say; the summary is the store's, for DVC's own plots.
+    aside = {Path("results", profile, name) for name in ("benchmarks", "summary", *SENT)}
     for top in ("checkpoints", "results"):
         for place, folders, files in os.walk(project.root / top / profile):
             folders[:] = sorted(one for one in folders if not one.startswith(".") and not one.endswith(".resume"))

@@ -1,11 +1,12 @@
 """The manifest of a run: every artefact with its hash, and the job that made it of which inputs.
 
-It is written once, after everything else, from the records that the jobs left (`records.py`) and from the files as they
-are then. An audit compares both with what it finds later.
+It is written once, after everything but what is made of it and the store that holds both, from the records that the
+jobs left (`records.py`) and from the files as they are then. An audit compares both with what it finds later.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import re
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from distillery.audit import repository
+from distillery.audit.dvc_hash import hash_of
 from distillery.audit.records import JobRecord, read_records
 from distillery.errors import UserError
 from distillery.files import read_json, sha256_of, sha256_of_file
@@ -28,6 +30,8 @@ ENDS = {"headline": "results/{profile}", "ablations": "results/{profile}/ablatio
 """Folder of what a target shows."""
 OPTIONAL = "recording"
 """Kind of artefact that only saves work and may be thrown away at any time."""
+EMPTY = hashlib.sha256().hexdigest()
+"""Hash of what a restored project has in the place of a recording, which is not stored."""
 # The first pattern that matches says what an artefact is.
 _KINDS = [
     (re.compile(pattern), kind)
@@ -43,6 +47,7 @@ _KINDS = [
         (r"results/.*/tables/", "table"),
         (r"results/.*/figures/", "figure"),
         (r"results/.*/selection/", "search"),
+        (r"results/.*claims\.(json|md)", "claims"),
         (r"results/.*report\.html", "report"),
     )
 ]
@@ -90,7 +95,7 @@ def build(
         root: Top folder of the project.
         profile: Name of the profile.
         target: `headline` or `ablations`.
-        ends: The last files, relative to `root`: tables, figures, report, the record of the store.
+        ends: The last files, relative to `root`: tables, figures, claims, report.
         config: The profile's file.
         resolved: The profile with all defaults.
         workers: Threads that hash.
@@ -114,11 +119,10 @@ def build(
             "resolved": sha256_of(resolved),
         },
         "data": {
-            Path(path).stem: _data(root / path, path, entry["sha256"])
+            Path(path).stem: _data(root, path, entry["sha256"], workers)
             for path, entry in artefacts.items()
             if entry["kind"] == "data"
         },
-        "store": _store(root, profile, target),
         "jobs": {job.name: _job(job) for job in jobs},
         "artefacts": artefacts,
     }
@@ -222,14 +226,11 @@ def _job(job: JobRecord) -> dict[str, Any]:
     }
 
 
-def _data(file: Path, path: str, digest: str) -> dict[str, Any]:
-    content = read_json(file)
-    return {"manifest": path, "sha256": digest, "files": len(content["files"]), "bytes": content["bytes"]}
-
-
-def _store(root: Path, profile: str, target: str) -> dict[str, Any]:
-    file = root / ENDS[target].format(profile=profile) / "store.json"
-    return read_json(file).get("stored", {}) if file.is_file() else {}
+def _data(root: Path, path: str, digest: str, workers: int) -> dict[str, Any]:
+    """What a set is; DVC holds those that were made here, of linked ones their list alone."""
+    content, folder = read_json(root / path), root / path.removesuffix(".json")
+    dvc = None if folder.is_symlink() else hash_of(folder, content["files"], workers)
+    return {"manifest": path, "sha256": digest, "files": len(content["files"]), "bytes": content["bytes"], "dvc": dvc}
 
 
 def _environment(root: Path) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""Making numbers anew: metrics from raw predictions, tables from metrics, and comparing the bytes.
+"""Making numbers anew: metrics from raw predictions, tables and verdicts from metrics, and comparing the bytes.
 
-The commands are those of the manifest, repeated as `replay` does it: only scoring and tables may run, and everything
-they write goes to a temporary folder.
+The commands are those of the manifest, repeated as `replay` does it: only scoring, tables and claims may run, and
+everything they write goes to a temporary folder.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from distillery.audit.project import Project
 from distillery.audit.replay import inside, run, words_of
 from distillery.errors import UserError
 
-COMMANDS = ("score-all", "answer", "tables")
+COMMANDS = ("score-all", "answer", "tables", "claims")
 """Commands that an audit repeats: they need no network of ours, no GPU, and seconds."""
-WRITING = {"score-all": "--pairs", "answer": "--out", "tables": "--out-dir"}
+WRITING = {"score-all": "--pairs", "answer": "--out", "tables": "--out-dir", "claims": "--out-dir"}
 """Command -> the option under which it is told what to write."""
-REPEATED = ("metrics", "table")
+REPEATED = ("metrics", "table", "claims")
 """Kinds of files that must come of a command that is repeated: no number is taken on trust."""
 _LIMIT_S = 600
 
@@ -33,7 +33,7 @@ _LIMIT_S = 600
 def recompute(
     project: Project, progress: Callable[[str], None] | None = None, kinds: tuple[str, ...] = REPEATED
 ) -> list[Finding]:
-    """Repeats scoring and tables of a run.
+    """Repeats scoring, tables and claims of a run.
 
     Args:
         project: With all predictions and metrics.

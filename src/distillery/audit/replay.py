@@ -37,6 +37,7 @@ OPTIONS = {
     "score-all": frozenset(("--benchmark", "--root", "--protocol", "--allow-partial", "--pairs")),
     "answer": frozenset(("--benchmark", "--answer", "--submission", "--out", "--label")),
     "tables": frozenset(("--params", "--metrics", "--sidecars", "--compute", "--curves", "--searches", "--out-dir")),
+    "claims": frozenset(("--params", "--metrics", "--compute", "--out-dir")),
     **dict.fromkeys(("train-trackers", "train-search", "train-reid", "lookup"), _TRAINING),
 }
 """Command -> options that rules give it. A recorded command with another one, abbreviations among them, is not

@@ -11,6 +11,7 @@ from distillery.audit.project import Project
 CHECKS: tuple[Callable[[Project], Iterator[Finding]], ...] = (
     checks_files.artefacts_are_unchanged,
     checks_files.data_are_unchanged,
+    checks_files.the_store_holds_the_same,
     checks_chain.jobs_read_what_others_made,
     checks_chain.every_artefact_has_its_job,
     checks_chain.records_agree,

@@ -9,6 +9,7 @@ import yaml
 from pydantic import Field, model_validator
 
 from distillery.config.base import Section, parse
+from distillery.config.plain_yaml import load_yaml
 from distillery.errors import UserError
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -176,7 +177,7 @@ def load(path: str | Path) -> Ledger:
         UserError: If it is missing, is no YAML, or holds an unknown key or a wrong type.
     """
     try:
-        raw: Any = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        raw: Any = load_yaml(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UserError("does not exist", file=path, remedy="restore config/claims.yaml") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

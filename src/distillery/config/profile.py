@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from distillery.config.base import Section, parse
 from distillery.config.data import Data
 from distillery.config.person_search import PersonSearch
+from distillery.config.plain_yaml import load_yaml
 from distillery.config.tracking import Tracking
 from distillery.config.training import Compute
 from distillery.errors import UserError
@@ -83,7 +84,7 @@ def load(path: str | Path) -> Profile:
         UserError: If the file is missing, is not YAML, or holds an unknown key or a wrong type.
     """
     try:
-        raw: Any = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        raw: Any = load_yaml(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UserError("does not exist", file=path, remedy="pass one of config/*.yaml") from error
     except OSError as error:
@@ -91,7 +92,8 @@ def load(path: str | Path) -> Profile:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         place = f"line {mark.line + 1}" if mark else None
-        raise UserError("is not valid YAML", file=path, place=place, remedy="correct the syntax") from error
+        reason = f" ({error.problem})" if isinstance(error, yaml.MarkedYAMLError) and error.problem else ""
+        raise UserError(f"is not valid YAML{reason}", file=path, place=place, remedy="correct the syntax") from error
     return parse(Profile, raw, source=str(path))
 
 

@@ -12,6 +12,7 @@ import yaml
 from pydantic import AfterValidator, Field, model_validator
 
 from distillery.config.base import Section, parse
+from distillery.config.plain_yaml import load_yaml
 from distillery.errors import UserError
 
 DEFAULT = Path("config/datasets.yaml")
@@ -206,7 +207,7 @@ def load_registry(path: str | Path = DEFAULT) -> Registry:
     """
     file = Path(path)
     try:
-        value = yaml.safe_load(file.read_text(encoding="utf-8"))
+        value = load_yaml(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UserError(
             "does not exist", file=file, remedy="run in the project's top folder, or name another with --registry"

@@ -10,6 +10,7 @@ import yaml
 from pydantic import Field
 
 from distillery.config.base import Section, parse
+from distillery.config.plain_yaml import load_yaml
 from distillery.errors import UserError
 
 
@@ -29,7 +30,7 @@ def load_tolerances(file: Path) -> Tolerances:
         UserError: If the file is missing or malformed.
     """
     try:
-        raw: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
+        raw: Any = load_yaml(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise UserError("cannot be read", file=file, remedy="restore config/tolerances.yaml") from error
     return parse(Tolerances, raw, source=str(file))

@@ -10,6 +10,7 @@ import yaml
 from pydantic import Field, model_validator
 
 from distillery.config.base import Section, parse
+from distillery.config.plain_yaml import load_yaml
 from distillery.errors import UserError
 
 DEFAULT = Path("config/estimates.yaml")
@@ -232,7 +233,7 @@ def load_estimates(path: str | Path = DEFAULT) -> Estimates:
     """
     file = Path(path)
     try:
-        value = yaml.safe_load(file.read_text(encoding="utf-8"))
+        value = load_yaml(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         reason = " ".join(str(getattr(error, "strerror", None) or error).split())
         raise UserError(f"cannot be read ({reason})", file=file, remedy="restore it, or name another table") from error
