@@ -30,7 +30,7 @@ ON_SLURM = (
     *("--slurm-status-command", "squeue", "--slurm-no-account"),
 )
 Found = TypeVar("Found")
-PATIENCE = 600.0
+PATIENCE = 1800.0
 """Seconds after which something is wrong, however busy the machine is."""
 
 

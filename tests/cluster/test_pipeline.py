@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 
 from cluster.controllers import Controller
 from cluster.slurm_node import Node
-from project import Project
+from project import Project, environment
 
 pytestmark = pytest.mark.slow
 
@@ -126,6 +127,20 @@ def test_it_went_to_its_end(ran: tuple[Project, Controller]) -> None:
     assert "(100%) done" in controller.said.read_text()
     assert (project.root / RESULTS / "report.html").stat().st_size > 50_000
     assert "Nothing to be done" in project.snakemake(*SMOKE)
+
+
+def test_an_audit_finds_the_record_of_every_job(ran: tuple[Project, Controller]) -> None:
+    """Jobs on a cluster leave the records from which the manifest is made, with the hash of all that they read."""
+    done = subprocess.run(
+        [sys.executable, "-m", "distillery", "audit", "verify", "--profile", "smoke"],
+        cwd=ran[0].root,
+        env=environment() | {"PYTHONPATH": "src"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-4000:]
 
 
 def test_light_jobs_share_one(ran: tuple[Project, Controller]) -> None:
