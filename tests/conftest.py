@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -22,18 +23,36 @@ TESTS = Path(__file__).resolve().parent
 REPOSITORY = TESTS.parent
 
 
-# Folders whose tests run whole pipelines: the longest first, each in one process, whose fixtures they share.
+# Folders whose tests run whole pipelines: they start first.
 LONG = ("end_to_end", "workflow")
+TOGETHER = ("tests/end_to_end/",)
+"""Beginnings of files whose tests share what a fixture of the whole session makes."""
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """In several processes (`-n`), tests of one file stay together: what a module's fixture made is made once."""
-    if not config.pluginmanager.hasplugin("xdist"):
-        return
+def group_of(nodeid: str) -> str:
+    """Which tests stay in one process: those of a file, so that what a module's fixture made is made once."""
+    file = nodeid.partition("::")[0]
+    return next((group for group in TOGETHER if file.startswith(group)), file)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """In several processes (`-n`) whole groups are handed out, in the order in which they were collected.
+
+    Not by `--dist loadgroup`: xdist 3.8 marks groups in a field that pytest 9.2 no longer reads.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+    config.option.loadscopereorder = False
+    return ByGroup(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: LONG.index(folder) if (folder := _folder(item)) in LONG else len(LONG))
-    for item in items:
-        group = "end_to_end" if _folder(item) == "end_to_end" else item.path.relative_to(TESTS)
-        item.add_marker(pytest.mark.xdist_group(str(group)))
 
 
 def _folder(item: pytest.Item) -> str:
