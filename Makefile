@@ -26,7 +26,7 @@ smoke: $(VENV)/.package ## The same jobs in minutes, profile smoke; its numbers 
 	@echo "The report is $(CURDIR)/results/smoke/report.html"
 
 test: $(VENV)/.package ## All tests but those of test-slow, the smoke pipeline among them
-	@$(BIN)/python -m pytest -n logical --dist loadgroup
+	@$(BIN)/python -m pytest -n logical
 
 test-slow: $(VENV)/.package ## One full-size step of every job of the papers, on a CPU: minutes, ten gigabytes
 	@$(BIN)/python -m pytest -m full_size

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -25,20 +26,36 @@ TESTS = Path(__file__).resolve().parent
 REPOSITORY = TESTS.parent
 
 
-# Folders whose tests run whole pipelines: the longest first, each in one process, whose fixtures they share.
+# Folders whose tests run whole pipelines: they start first.
 LONG = ("end_to_end", "cluster", "workflow")
-OF_THE_SMOKE_RUN = ("end_to_end", "cluster/test_pipeline.py")
-"""Files and folders whose tests look at one run of the smoke pipeline."""
+OF_THE_SMOKE_RUN = ("tests/end_to_end/", "tests/cluster/test_pipeline.py")
+"""Beginnings of files whose tests look at one run of the smoke pipeline."""
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """In several processes (`-n`), tests of one file stay together: what a module's fixture made is made once."""
-    if not config.pluginmanager.hasplugin("xdist"):
-        return
+def group_of(nodeid: str) -> str:
+    """Which tests stay in one process: those of a file, so that what a module's fixture made is made once."""
+    file = nodeid.partition("::")[0]
+    return "smoke run" if file.startswith(OF_THE_SMOKE_RUN) else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """In several processes (`-n`) whole groups are handed out, in the order in which they were collected.
+
+    Not by `--dist loadgroup`: xdist 3.8 marks groups in a field that pytest 9.2 no longer reads.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+    config.option.loadscopereorder = False
+    return ByGroup(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: LONG.index(folder) if (folder := _folder(item)) in LONG else len(LONG))
-    for item in items:
-        file = item.path.relative_to(TESTS).as_posix()
-        item.add_marker(pytest.mark.xdist_group("smoke run" if file.startswith(OF_THE_SMOKE_RUN) else file))
 
 
 def _folder(item: pytest.Item) -> str:

@@ -14,9 +14,7 @@ from audit.conftest import CODE, TABLE, Tiny, sha
 from distillery.audit import crate, manifest
 from distillery.errors import UserError
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("rocrate") is None, reason="rocrate (extra crate) is not installed"
-)
+pytestmark = pytest.mark.skipif(importlib.util.find_spec("rocrate") is None, reason="rocrate is not installed")
 
 
 @pytest.fixture
@@ -91,7 +89,7 @@ def test_steps_tools_and_actions_are_tied_as_the_profile_says(project: Tiny) -> 
     assert graph[ids(organise["instrument"])[0]]["name"] == "Snakemake"
     assert sorted(ids(organise["object"])) == sorted(one["@id"] for one in controls)
     assert ids(organise["result"]) == ["#run"] and ids(graph["#run"]["instrument"]) == ["Snakefile"]
-    assert ids(graph["#run"]["result"]) == [TABLE]
+    assert ids(graph["#run"]["result"]) == ["results/tiny/report.html", TABLE]
 
 
 def test_steps_stand_in_an_order_in_which_they_can_run(project: Tiny) -> None:

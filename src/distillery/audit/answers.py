@@ -32,7 +32,8 @@ def infrastructure(run: Run) -> Answer:
     gpus = ", ".join(machine.get("gpus") or ()) or "no GPU"
     packages = ", ".join(f"{name} {version}" for name, version in environment["packages"].items() if version)
     text = (
-        f"{machine.get('processor')}, {machine.get('cores')} cores, {gpus}, {machine.get('memory_gb')} GB of memory, "
+        f"{machine.get('processor')}, {machine.get('cores')} cores ({machine.get('threads')} a job), {gpus}, "
+        f"{machine.get('memory_gb')} GB of memory, "
         f"{machine.get('system')}; Python {environment.get('python')}, {packages}. This is the machine that ended the "
         "run; jobs that a cluster ran elsewhere are not told apart."
     )

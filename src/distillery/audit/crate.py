@@ -53,7 +53,7 @@ def describe(root: Path, manifest: Manifest, *, report: Path | None = None) -> d
     try:
         from rocrate.rocrate import ROCrate
     except ImportError as error:
-        raise UserError("rocrate is not installed", remedy='pip install "distillery[crate]"') from error
+        raise UserError("rocrate is not installed", remedy="pip install rocrate") from error
     crate = ROCrate(gen_preview=False, version="1.1")
     crate.metadata.extra_contexts.append(CONTEXT)
     Writer(root, manifest, crate).fill(report)

@@ -112,7 +112,7 @@ def build(
         "target": target,
         "code": code,
         "environment": _environment(root),
-        "machine": machine(),
+        "machine": machine() | {"threads": _threads(resolved)},
         "config": {
             "file": str(config),
             "sha256": sha256_of_file(root / config) if (root / config).is_file() else None,
@@ -258,6 +258,12 @@ def machine() -> dict[str, Any]:
         "memory_gb": round(memory, 1),
         "system": f"{platform.system()} {platform.machine()}",
     }
+
+
+def _threads(resolved: Any) -> int | None:
+    """Threads that a job computes with, by the profile."""
+    compute = resolved.get("compute") if isinstance(resolved, dict) else None
+    return compute.get("threads") if isinstance(compute, dict) else None
 
 
 def _processor() -> str:

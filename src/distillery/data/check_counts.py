@@ -22,6 +22,8 @@ OFFICIAL: dict[str, dict[str, tuple[tuple[int, ...], str]]] = {
     "lasot": {"sequences": ((280,), _LISTED), "frames": ((685_360,), "the official annotations")},
     "trackingnet": {"test_sequences": ((511,), _PAGE), "train_11_sequences": ((2_511,), _PAGE)},
     "got10k": {"train_sequences": ((9_335,), _PAGE), "val_sequences": ((180,), _PAGE)},
+    # One annotation a frame. Of COCO and DET the reports count images with objects, whose number nobody gives.
+    "vid": {"videos": ((3_862,), _PAGE), "frames": ((1_122_397,), _PAGE)},
     "cuhk_sysu": {
         "images": ((18_184,), _PAGE),
         "train_images": ((11_206,), _PAGE),

@@ -7,7 +7,7 @@ of variation stands for the other. So two intervals are taken, each blind to wha
 - Student's t over the rows' means. It is right for few seeds, and knows nothing of other test sets.
 - The percentile bootstrap of the mean, with rows and columns drawn with replacement and independently of each other
   (Owen, "The pigeonhole bootstrap", Annals of Applied Statistics 2007). It knows both, but of three rows alone its 95 %
-  interval covers 74 % (docs/claims.md), as any bootstrap of three numbers.
+  interval covers 75 % (docs/claims.md), as any bootstrap of three numbers.
 
 What is reported reaches from the lower of the two low ends to the higher of the two high ends.
 """
