@@ -94,6 +94,7 @@ SECTIONS = (
         for count, ending in ((1, ""), (2, "s"))
     ),
     Section("Searching an image", "person_search_inference.py --seqnet $PEERS/SeqNet --threads 2", SEARCH),
+    Section("Coverage of the claims' intervals", "interval_coverage.py"),
     Section("Forward on a GPU", "gpu.py"),
     Section("Person search on a GPU", "person_search_gpu.py"),
 )
