@@ -69,6 +69,17 @@ def test_a_job_for_all_seeds_does_the_work_of_all(estimates: Estimates, profile:
     assert every.amounts["steps"] == 3 * one.amounts["steps"]
 
 
+def test_the_parts_of_a_benchmark_do_the_work_of_the_whole(estimates: Estimates, profile: Profile) -> None:
+    table = rule_table(profile, estimates)
+    names = {"family": "siamfc", "variant": "teacher", "seed": "0"}
+    whole = table["track_lasot"](names)
+    part = table["track_lasot_part"](names | {"scatteritem": "2-of-4"})
+    assert part.gpu and part.amounts["frames"] == whole.amounts["frames"] / 4
+    assert (4 * part.macs, 4 * part.core_seconds) == pytest.approx((whole.macs, whole.core_seconds))
+    assert part.memory_mb == whole.memory_mb
+    assert not table["join_lasot"](names).gpu
+
+
 def test_qeeps_looks_at_every_pair(estimates: Estimates, profile: Profile) -> None:
     table = rule_table(profile, estimates)
     names = {"variant": "large-qeeps", "seed": "0"}

@@ -67,8 +67,20 @@ class TestResources:
                 assert 1 <= job.resources["disk_mb"] < 1_000_000, job
 
     def test_the_largest_training_gets_the_most_time(self, paper: list[Job]) -> None:
-        times = {job.rule: job.resources["runtime"] for job in paper}
+        times = {job.rule: job.resources["runtime"] for job in paper if job.rule not in BOTH}
         assert times["train_siamrpn_teacher"] > times["train_siamrpn_ground_truth"] > times["train_siamfc_teacher"]
+
+    def test_parts_of_a_benchmark_get_gpus_and_their_joining_knows_the_checkpoint(self, fresh: Project) -> None:
+        target = "results/paper/predictions/otb100/siamfc/teacher/seed0.json"
+        asked = ["--set-scatter", "tracking=4"]
+        jobs = list_jobs(fresh.root, Path("config/paper.yaml"), [target], options=asked)
+        parts = [job for job in jobs if job.rule == "track_otb100_part"]
+        assert [job.resources["gpu"] for job in parts] == [1, 1, 1, 1]
+        (join,) = (job for job in jobs if job.rule == "join_otb100")
+        training = next(job.number for job in jobs if job.rule == "train_siamfc_teacher")
+        # An index names the checkpoint that made it; the audit looks for it among the inputs.
+        assert join.needs == {training, *(job.number for job in parts)}
+        assert join.resources["gpu"] == 0
 
     def test_a_profile_of_the_processor_asks_for_no_gpu(self, fresh: Project) -> None:
         assert not any(job.resources.get("gpu") for job in list_jobs(fresh.root, Path("config/smoke.yaml"), []))

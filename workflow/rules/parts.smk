@@ -36,6 +36,8 @@ for name in TRACKING.benchmarks if tracking_parts() > 1 else []:
             f"join_{name}"
         input:
             code=sources("distillery.tracking.parts"),
+            # What the index names as its origin is an input, which the audit checks; the command does not read it.
+            weights="<checkpoints>/tracking/{family}/{variant}/seed{seed}.safetensors",
             parts=gather.tracking(
                 f"<results>/parts/{name}/{{{{family}}}}/{{{{variant}}}}/seed{{{{seed}}}}/{{scatteritem}}.json"
             ),
