@@ -1,6 +1,6 @@
 """Runs every benchmark and writes what was measured, each ratio beside its target.
 
-    python benchmarks/run_all.py --peers FOLDER [--data FOLDER --python PYTHON] [--out RESULTS.md] [--list]
+    python benchmarks/run_all.py --peers FOLDER [--data FOLDER --python PYTHON] [--out RESULTS.md] [--only TITLE …]
 
 `--peers` holds the clones siamfc-pytorch, toolkit (got-10k's), pysot and SeqNet; `--data` is what the scoring scripts
 read, `--python` scoring.py's.
@@ -107,19 +107,31 @@ def main() -> int:
     parser.add_argument("--data", type=Path, help="annotations and results for scoring.py, left out without them")
     parser.add_argument("--python", default=sys.executable, help="Python in which pysot's toolkit runs, for scoring.py")
     parser.add_argument("--out", type=Path, default=HERE / "RESULTS.md", help="default: RESULTS.md beside this script")
+    parser.add_argument(
+        "--only", nargs="+", help="beginnings of titles: of the other sections what RESULTS.md says stays"
+    )
     parser.add_argument("--list", action="store_true", help="print the commands and run none")
     options = parser.parse_args()
     values = {"$PEERS": str(options.peers), "$DATA": str(options.data), "$PYTHON": options.python}
     sections = [_without_data(section) if options.data is None else section for section in SECTIONS]
-    chosen = [section for section in sections if not _obstacle(section, options.data)]
+    wanted = [section for section in sections if section.title.startswith(tuple(options.only or [""]))]
+    if not wanted:
+        parser.error(f"no section begins with {' or '.join(options.only)}: {', '.join(s.title for s in sections)}")
+    chosen = [section for section in wanted if not _obstacle(section, options.data)]
     if options.list:
         print(
             "\n".join(shlex.join(["python", f"benchmarks/{words[0]}", *words[1:]]) for words in _words(chosen, values))
         )
         return 0
     commits = ", ".join(f"{name} {add_clone(options.peers / name)}" for name in CLONES)
+    kept = _written(options.out) if options.only else {}
     text, failed = [f"# Results\n\nWritten by `run_all.py`. {environment()} Peers: {commits}.\n"], 0
+    if options.only:
+        text.append("Not all sections were measured at once: each names its machine and libraries.\n")
     for section in sections:
+        if section not in wanted:
+            text += [kept[section.title]] if section.title in kept else []
+            continue
         text.append(f"## {section.title}\n\n```sh\npython benchmarks/{section.command}\n```\n")
         if obstacle := _obstacle(section, options.data):
             text.append(f"Not measured: {obstacle}.\n")
@@ -128,8 +140,16 @@ def main() -> int:
             done = subprocess.run([sys.executable, str(HERE / words[0]), *words[1:]], stdout=subprocess.PIPE, text=True)
             failed += done.returncode != 0
             text += shown(done.stdout, done.returncode, section.targets)
-        options.out.write_text("\n".join(text), encoding="utf-8")  # what was measured stays if a later script stops
+        later = [kept[one.title] for one in sections[sections.index(section) + 1 :] if one.title in kept]
+        # What was measured stays if a later script stops.
+        options.out.write_text("\n".join(text + later), encoding="utf-8")
     return 1 if failed else 0
+
+
+def _written(file: Path) -> dict[str, str]:
+    """Title -> text of each section that a file of results holds."""
+    parts = re.split(r"(?m)^## ", file.read_text(encoding="utf-8") if file.is_file() else "")[1:]
+    return {part.partition("\n")[0]: f"## {part.rstrip()}\n" for part in parts}
 
 
 def shown(output: str, status: int, targets: tuple[Target, ...]) -> list[str]:

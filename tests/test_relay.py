@@ -55,14 +55,17 @@ def test_a_warning_reaches_the_command_and_nobody_else_leaves(
     (os.killpg if to_all else os.kill)(first.pid, number)
     said = first.communicate(timeout=30)[0]
     assert first.returncode == 75, "the command's status comes through the pipe"
-    assert said.count("command: saved") == 1, said
-    assert f"command: {number.name}" in said
+    # In the log stands the command alone; on the way to the pipe the first process may speak in between.
+    assert log.read_text() == f"command: ready\ncommand: {number.name}\ncommand: saved\n"
     assert ("first: waiting" in said) == (number == signal.SIGTERM)
-    assert log.read_text().endswith("command: saved\n")
 
 
 def test_other_signals_stay_where_they_are() -> None:
-    program = "from distillery import relay; relay.start(); import signal; signal.raise_signal(signal.SIGINT)"
+    program = (
+        "import signal; from distillery import relay\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored\n"
+        "relay.start(); signal.raise_signal(signal.SIGINT)"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert "KeyboardInterrupt" in done.stderr
 
