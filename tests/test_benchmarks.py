@@ -183,6 +183,19 @@ Some machine.
         assert f"person_search_scoring.py --seqnet '{tmp_path}/my peers/SeqNet'\n" in printed  # makes its own
         assert not (tmp_path / "r.md").exists()
 
+    def test_sections_that_are_not_measured_again_stay_as_they_are(self, tmp_path: Path) -> None:
+        import run_all
+
+        file = tmp_path / "RESULTS.md"
+        assert run_all._written(file) == {}
+        file.write_text("# Results\n\nHead.\n\n## Scoring\n\n| a |\n\n## Searching an image\n\n```text\n# b\n```\n")
+        assert run_all._written(file) == {
+            "Scoring": "## Scoring\n\n| a |\n",
+            "Searching an image": "## Searching an image\n\n```text\n# b\n```\n",
+        }
+        titles = [section.title for section in run_all.SECTIONS]
+        assert {*run_all._written(FOLDER / "RESULTS.md")} <= {*titles} and len({*titles}) == len(titles)
+
     def test_scripts_and_options_of_every_section_are_there(self) -> None:
         import run_all
 
