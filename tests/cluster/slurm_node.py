@@ -46,16 +46,21 @@ def install() -> str | None:
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         return f"SLURM is not installed ({', '.join(absent())}), and only root can install it, by apt-get"
     variables = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    apt = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=240"]  # another process of the tests may be at it
     for command in (["update"], ["install", "--no-install-recommends", *PACKAGES]):
         try:
             done = subprocess.run(
-                ["apt-get", "-qq", *command], env=variables, capture_output=True, text=True, timeout=300, check=False
+                [*apt, *command], env=variables, capture_output=True, text=True, timeout=300, check=False
             )
         except subprocess.TimeoutExpired:
             return f"apt-get {command[0]} did not end in 300 s, so SLURM could not be installed"
     if absent():
         return f"apt-get could not install {' and '.join(PACKAGES)}: {done.stderr.strip()[-300:]}"
     return None
+
+
+class NotStartedError(RuntimeError):
+    """The daemons do not run on this machine; what they said."""
 
 
 @dataclass
@@ -176,7 +181,7 @@ PartitionName=main Nodes={name} Default=YES MaxTime=INFINITE State=UP
         while not ready():
             if time.monotonic() > deadline or any(process.poll() is not None for process in self.processes):
                 said = "".join(file.read_text(errors="replace")[-1500:] for file in sorted(self.folder.glob("*.out")))
-                raise RuntimeError(f"{what} did not start: {said}")
+                raise NotStartedError(f"{what} did not start: {said}")
             time.sleep(0.1)
 
 
