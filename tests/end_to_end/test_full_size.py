@@ -1,6 +1,6 @@
 """Every job of config/paper.yaml at full size, for one step, on a CPU (tests/full_size.py says what is replaced).
 
-Minutes and some ten gigabytes: `make test-slow`.
+13 minutes and 11 gigabytes: `make test-slow`.
 """
 
 from __future__ import annotations
