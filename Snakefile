@@ -13,6 +13,7 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/tracking_names.smk"
 include: "workflow/rules/data_names.smk"
 include: "workflow/rules/shard_names.smk"
 include: "workflow/rules/search_names.smk"

@@ -285,7 +285,7 @@ BY_NAME = {
     "shard_sources": ["distillery.tracking.crop_shards", *training_sets.modules(*training_sets.TRAINING_SETS)],
     "selection_sources": ["distillery.tracking.selecting", *families.training_modules("siamfc")],
 }
-"""What the functions of common.smk declare; that an edit of it reruns its users is shown in test_reruns.py."""
+"""What the functions of workflow/rules declare; that an edit of it reruns its users is shown in test_reruns.py."""
 
 
 @pytest.mark.parametrize("name", rules())
