@@ -94,7 +94,7 @@ def files_state_their_origin(project: Project) -> Iterator[Finding]:
         if job is None:
             continue  # said by another check
         known = {*job["inputs"].values(), *job["code"].values()}
-        known |= {digest for input in job["inputs"] for digest in _contents(project, input)}
+        known |= {digest for input in job["inputs"] for digest in project.contents(input)}
         for what, digest in sorted(_stated_inputs(entry["kind"], said).items()):
             if digest not in known:
                 yield project.finding(path, f"says that it was made of another {what}", digest, None)
@@ -121,11 +121,7 @@ def _stated_weights(project: Project, path: str, said: dict[str, Any]) -> Iterat
     for name, sequence in sorted(sequences.items()) if isinstance(sequences, dict) else ():
         if not isinstance(sequence, dict) or not _is_sha(sequence.get("sha256")):
             continue
-        members = [
-            entry["sha256"]
-            for file, entry in project.manifest.artefacts.items()
-            if entry.get("member_of") == path and name in file
-        ]
+        members = [digest for file, digest in project.members.get(path, {}).items() if name in file]
         if sequence["sha256"] not in members:
             found = members[0] if len(members) == 1 else None
             yield project.finding(path, f"lists another result of {name}", sequence["sha256"], found)
@@ -140,14 +136,6 @@ def _stated_owner(project: Project, path: str, said: dict[str, Any]) -> Iterator
     for key, value in place.items():
         if key in said and said[key] != value:
             yield project.finding(path, f"holds the metrics of another {key}", str(value), str(said[key]))
-
-
-def _contents(project: Project, path: str) -> set[str]:
-    """Hashes of the files of a dataset, or of the results of an index, by its manifest."""
-    listed = json_object(project.root / path).get("files") if path.startswith("data/") else None
-    if isinstance(listed, dict):
-        return {entry[0] for entry in listed.values()}
-    return {entry["sha256"] for entry in project.manifest.artefacts.values() if entry.get("member_of") == path}
 
 
 def _is_sha(value: object) -> bool:

@@ -45,6 +45,29 @@ class Project:
         code = {path for job in self.manifest.jobs.values() for path in job["code"]}
         return self.hashes_of(sorted({*self.manifest.artefacts, *code}))
 
+    @cached_property
+    def members(self) -> dict[str, dict[str, str]]:
+        """Index of predictions -> path of each of its results -> sha256; one pass over tens of thousands."""
+        found: dict[str, dict[str, str]] = {}
+        for path, entry in self.manifest.artefacts.items():
+            if entry.get("member_of"):
+                found.setdefault(entry["member_of"], {})[path] = entry["sha256"]
+        return found
+
+    def contents(self, path: str) -> frozenset[str]:
+        """Hashes of the files of a dataset, by its list, or of the results of an index; many jobs read the same one."""
+        if path not in self._contents:
+            listed = json_object(self.root / path).get("files") if path.startswith("data/") else None
+            if isinstance(listed, dict):
+                self._contents[path] = frozenset(entry[0] for entry in listed.values())
+            else:
+                self._contents[path] = frozenset(self.members.get(path, {}).values())
+        return self._contents[path]
+
+    @cached_property
+    def _contents(self) -> dict[str, frozenset[str]]:
+        return {}
+
     def hashes_of(self, paths: list[str]) -> dict[str, str | None]:
         """Path -> sha256 of files as they are now; None for those that are gone or are no file of the project."""
         with ThreadPoolExecutor(self.workers) as pool:
