@@ -133,3 +133,11 @@ def test_without_ablations_the_part_is_empty():
     runs = {name: run for name, run in PERSON_SEARCH["runs"].items() if run.get("target") != "ablations"}
     assert search_part(_search(runs=runs), "ablations").variants == ()
     assert search_part(_search(runs=runs, benchmarks=["prw"]), "headline").benchmarks == ("prw", "prw_mini")
+
+
+def test_a_table_says_how_long_its_teacher_was_trained_where_that_is_unusual():
+    tables = PERSON_SEARCH["tables"] | {"oim_final": {"teacher": "oim/small-oim_long", "construction": "final"}}
+    part = search_part(_search(tables=tables), "ablations")
+    assert part.tables["oim_final"] == "final table of OIM small of 90 steps"
+    (label,) = (v.label for v in part.variants if v.variant == "small-oim_final")
+    assert label == "OIM small + ID table (final table of OIM small of 90 steps)"

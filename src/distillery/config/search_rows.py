@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from distillery.config.families import Target
@@ -74,7 +74,15 @@ def table_label(search: PersonSearch, table: LookUp) -> str:
         teacher = taught.subject
         if taught.teaching != "plain":
             teacher += f" + {TEACHING_LABELS[taught.teaching]}"
+        if taught.run.optimisation.steps != _usual_steps(trained_networks(search, "headline"), taught):
+            teacher += f" of {taught.run.optimisation.steps:,} steps"
     return f"{'means' if table.construction == 'mean' else 'final table'} of {teacher}"
+
+
+def _usual_steps(headline: Iterable[Trained], one: Trained) -> int:
+    """For how many steps the headline trains networks of a method; its own steps where the headline has none."""
+    steps = (other.run.optimisation.steps for other in headline if other.run.method == one.run.method)
+    return next(steps, one.run.optimisation.steps)
 
 
 def row_label(search: PersonSearch, one: Trained, trained: list[Trained]) -> str:
@@ -99,8 +107,7 @@ def row_label(search: PersonSearch, one: Trained, trained: list[Trained]) -> str
         words.append("BatchNorm" if student.batch_norm else "no BatchNorm")
     if student.identities is not None:
         words.append(f"{student.identities} identities")
-    steps = [other.run.optimisation.steps for other in headline if other.key.startswith(f"{one.run.method}/")]
-    if steps and one.run.optimisation.steps != steps[0]:
+    if one.run.optimisation.steps != _usual_steps(headline, one):
         words.append(f"{one.run.optimisation.steps:,} steps")
     # Settings that the words leave out must not make two rows look alike; the headline's keep the plain words.
     others = trained if one.run.target == "ablations" else headline
