@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 
 from distillery.cli import main
+from distillery.data.archives import unpack
 from distillery.data.checking import CheckReport
 from distillery.tracking.benchmarks import lasot
 from distillery.tracking.checks import lasot as lasot_check
@@ -126,10 +126,10 @@ def test_prw(real_data: Path, tmp_path: Path) -> None:
 
 def test_lasots_oddities(real_data: Path, tmp_path: Path) -> None:
     """The labels of all 280 test sequences, without images: the toolkit's annotations through the check's own eyes."""
-    with tarfile.open(real_data / "anno/LaSOT_test280_annos.tar.gz") as archive:
-        archive.extractall(tmp_path, filter="data")
-    report = CheckReport("lasot", tmp_path, known=ODDITIES["lasot"])
-    for sequence in lasot.load(tmp_path, need_frames=False):
+    root = tmp_path / "LaSOT"
+    unpack(real_data / "anno/LaSOT_test280_annos.tar.gz", root)
+    report = CheckReport("lasot", root, known=ODDITIES["lasot"])
+    for sequence in lasot.load(root, need_frames=False):
         lasot_check.count_labels(sequence, report)
     assert {name: oddity.seen for name, oddity in report.oddities.items() if oddity.seen} == {
         "empty_while_absent": 10_286,

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import tarfile
 from pathlib import Path
 
 import cv2
@@ -8,6 +7,7 @@ import numpy as np
 import pytest
 
 from distillery import datasets
+from distillery.data.archives import unpack
 from distillery.errors import UserError
 from distillery.tracking.benchmarks import lasot
 from distillery.tracking.benchmarks.lasot_table import ATTRIBUTES, SEQUENCES
@@ -94,19 +94,19 @@ def test_monkey_17_has_more_images_than_boxes(tmp_path: Path) -> None:
 
 
 def test_the_real_annotations_of_the_toolkit(real_data: Path, tmp_path: Path) -> None:
-    with tarfile.open(real_data / "anno" / "LaSOT_test280_annos.tar.gz") as archive:
-        archive.extractall(tmp_path, filter="data")
+    root = tmp_path / "LaSOT"
+    unpack(real_data / "anno" / "LaSOT_test280_annos.tar.gz", root)
     names = (real_data / "anno" / "lasot_testing_set.txt").read_text().split()
     assert list(SEQUENCES) == names
-    sequences = lasot.load(tmp_path, need_frames=False)
+    sequences = lasot.load(root, need_frames=False)
     assert [sequence.name for sequence in sequences] == names
     assert sum(map(len, sequences)) == 685360
     assert sum(int(sequence.absent.sum()) for sequence in sequences) == 18346
-    (tmp_path / "annos" / "testing_set.txt").write_text("bear-2\n")
-    (bear,) = lasot.load(tmp_path / "annos", need_frames=False)  # the folder itself does, too
+    (root / "annos" / "testing_set.txt").write_text("bear-2\n")
+    (bear,) = lasot.load(root / "annos", need_frames=False)  # the folder itself does, too
     assert bear.truth_file == next(sequence.truth_file for sequence in sequences if sequence.name == "bear-2")
     with pytest.raises(UserError, match="of LaSOT's 280 sequences are not there"):
-        lasot.load(tmp_path)
+        lasot.load(root)
 
 
 def test_there_are_fourteen_attributes() -> None:

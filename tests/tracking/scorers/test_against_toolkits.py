@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import tarfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from distillery.data.archives import unpack
 from distillery.errors import UserError
 from distillery.tracking import scoring
 from distillery.tracking.benchmarks import registry
@@ -96,9 +96,8 @@ def test_trackingnet_is_what_the_server_computes(real_data: Path, golden: dict[s
 @pytest.fixture(scope="session")
 def real_lasot(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The annotations of 40 real sequences, and the results of a tracker that drifts, made up from them."""
-    root = tmp_path_factory.mktemp("lasot")
-    with tarfile.open(real_data / "anno" / "LaSOT_test280_annos.tar.gz") as archive:
-        archive.extractall(root, filter="data")
+    root = tmp_path_factory.mktemp("lasot") / "LaSOT"
+    unpack(real_data / "anno" / "LaSOT_test280_annos.tar.gz", root)
     names = (real_data / "anno" / "lasot_testing_set.txt").read_text().split()
     (root / "testing_set.txt").write_text("\n".join(names[::7]) + "\n")
     results = root / "results"
