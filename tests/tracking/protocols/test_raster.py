@@ -141,3 +141,12 @@ def test_many_frames_at_once_equal_each_alone(monkeypatch: pytest.MonkeyPatch) -
 
 def test_nothing_at_all() -> None:
     assert raster.overlaps(np.zeros((0, 8)), np.zeros((0, 4)), (9, 9), TRAX).shape == (0,)
+
+
+def test_as_many_turned_boxes_as_vot2018_has() -> None:
+    """20,000 of 100 rows each; `benchmarks/scoring.py` has their time."""
+    noise = np.random.default_rng(0)
+    tilt = np.array([10.0, 0, 80, 15, 70, 100, 0, 85])
+    truth = noise.uniform(50, 500, (20_000, 1)) + tilt
+    found = np.concatenate([truth[:, :2] + noise.uniform(-30, 30, (20_000, 2)), np.full((20_000, 2), 80.0)], axis=1)
+    assert raster.overlaps(truth, found, (1000, 1000), TRAX).mean() > 0.2

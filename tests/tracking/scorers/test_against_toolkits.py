@@ -77,6 +77,11 @@ def test_vot2018_is_what_each_toolkit_computes(
     json.dumps(metrics, allow_nan=False)
 
 
+def test_vot_trackers_that_are_scored_together_keep_their_order(real_data: Path) -> None:
+    trackers = [real_data / "results" / "VOT2018" / name for name in ("NanoTrack", "DaSiamRPN")]
+    assert list(scoring.score_many("vot2018", real_data / "anno", trackers)) == trackers
+
+
 def test_trackingnet_is_what_the_server_computes(real_data: Path, golden: dict[str, dict[str, Any]]) -> None:
     folder = real_data / "trackingnet"
     archives = folder / "dummy_GT.zip", folder / "dummy_subm.zip"
@@ -124,3 +129,10 @@ def test_lasot_is_what_each_toolkit_computes(real_lasot: tuple[Path, Path], prot
     numbers = metrics["numbers"]
     found = numbers["auc"], numbers["precision"], numbers["normalized_precision"]
     assert found == pytest.approx(LASOT[protocol], abs=1e-8)  # pytracking sums in float32
+
+
+@pytest.mark.parametrize("protocol", ope.VARIANTS)
+def test_every_variant_scores_otb100(real_data: Path, real_otb: Path, protocol: str) -> None:
+    metrics = scoring.score("otb100", real_otb, real_data / "results" / "OTB100" / "KCF", protocol=protocol)
+    assert metrics["counts"]["sequences"] == 100
+    assert 0 < metrics["numbers"]["auc"] < 1
